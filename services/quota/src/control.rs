@@ -66,7 +66,7 @@ impl Controls {
             let Some(control) = campaign.control.change(wanted.clone())? else {
                 return Ok(campaign);
             };
-            work.set_control(campaign.number, &control).await?;
+            work.set_controls(&[(campaign.number, control)]).await?;
             let why = ("SetCampaignControl", shown(&wanted.reason));
             staff::record(work, call, why, id, Some(&campaign)).await
         });

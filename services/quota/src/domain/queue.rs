@@ -6,7 +6,6 @@ mod clock;
 mod law;
 mod pace;
 mod report;
-mod snapshot;
 mod standing;
 
 use std::time::Duration;
@@ -19,8 +18,7 @@ pub use clock::QueueClock;
 pub use law::Coming;
 pub use pace::{Pace, PaceRange};
 pub use report::{CohortWaiting, GatewayReport, QueueReport};
-pub use snapshot::QueueSnapshot;
-pub use standing::QueueStanding;
+pub use standing::{QueueSnapshot, QueueStanding};
 
 /// Turns that have come are kept for so long of the queue's serving time: every client asks several times meanwhile.
 pub const TURNS_KEPT: Duration = Duration::from_secs(120);

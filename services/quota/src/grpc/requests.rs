@@ -78,27 +78,20 @@ fn tiers(tiers: &[wire_types::Tier], bad: &mut Violations) -> Vec<Tier> {
             bad.add(field("tier_id"), "must be unique within the campaign");
         }
         let value = within(tier.face_value_minor_units, 1, MAX_FACE_VALUE_MINOR_UNITS);
+        // Those that were left out ask nothing.
+        let wire_types::CouponTerms {
+            minimum_spend_minor_units: minimum_spend,
+            areas,
+            store_ids,
+        } = &tier.terms.clone().unwrap_or_default();
         parsed.extend(all!(Tier {
             id,
             face_value_minor_units: bad.check(field("face_value_minor_units"), value),
             initial_stock: bad.check(field("stock"), within(tier.stock, 1, MAX_STOCK)),
-            terms: coupon_terms(field("terms"), tier.terms.as_ref(), bad),
+            terms: CouponTerms::parse(bad, field("terms"), *minimum_spend, areas, store_ids),
         }));
     }
     parsed
-}
-
-/// Terms that were left out ask nothing.
-fn coupon_terms(
-    field: impl fmt::Display,
-    terms: Option<&wire_types::CouponTerms>,
-    bad: &mut Violations,
-) -> Option<CouponTerms> {
-    let Some(terms) = terms else {
-        return Some(CouponTerms::default());
-    };
-    let minimum_spend = terms.minimum_spend_minor_units;
-    CouponTerms::parse(bad, field, minimum_spend, &terms.areas, &terms.store_ids)
 }
 
 /// A moment in whole microseconds, which is what the database keeps: a repeated request must compare equal.

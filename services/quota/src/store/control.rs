@@ -49,11 +49,7 @@ impl Work {
         found.ok_or(QuotaError::CampaignNotFound)
     }
 
-    /// Changes the control and the revision, in a transaction that holds the campaign's locks.
-    pub async fn set_control(&mut self, campaign: CampaignNumber, control: &Control) -> Result {
-        self.set_controls(&[(campaign, control.clone())]).await
-    }
-
+    /// Changes controls and revisions, in a transaction that holds the campaigns' locks.
     pub async fn set_controls(&mut self, controls: &[(CampaignNumber, Control)]) -> Result {
         let (campaigns, controls): (Vec<_>, Vec<_>) = controls.iter().cloned().unzip();
         let texts = |text: fn(&Control) -> &str| controls.iter().map(text).collect::<Vec<_>>();

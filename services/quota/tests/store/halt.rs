@@ -82,7 +82,8 @@ async fn a_grant_that_waited_for_the_halt_to_commit_sees_it() {
         epoch: 1,
         ..campaign.control
     };
-    work.set_control(campaign.number, &halted).await.unwrap();
+    let set = work.set_controls(&[(campaign.number, halted)]).await;
+    set.unwrap();
     let waiting = tokio::spawn({
         let giveaway = giveaway.clone();
         async move { giveaway.acquire_one(campaign.number, open()).await }
