@@ -181,12 +181,10 @@ impl Auditor {
             .read_without_limit(async |read| read.audit_pass(campaign.number).await);
         let is_retired = kept.await?.is_retired;
         let leases: u64 = after.iter().map(|books| books.leases).sum();
-        let leases_left_out = match is_complete || is_retired {
-            true => 0,
-            false => leases.saturating_sub(audit.sums().leases),
-        };
+        let left_out = leases.saturating_sub(audit.sums().leases);
+        let is_complete = is_complete || is_retired;
         let coverage = Coverage {
-            leases_left_out,
+            leases_left_out: if is_complete { 0 } else { left_out },
             is_complete,
             leases_forgotten: is_retired,
             last_complete_at: subject.kept.complete_at,

@@ -2,11 +2,11 @@
 
 /// Kinds that have names: in the database, in the record of changes, in metrics or in answers.
 macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$kind_doc:meta])* $kind:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
+    ($(#[$attribute:meta])* $name:ident { $($(#[$of_kind:meta])* $kind:ident = $text:literal,)+ }) => {
+        $(#[$attribute])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name {
-            $($(#[$kind_doc])* $kind,)+
+            $($(#[$of_kind])* $kind,)+
         }
 
         impl $name {

@@ -5,7 +5,9 @@ use super::{Fence, TierStock};
 use crate::error::{QuotaError, Result};
 
 named!(
+    #[derive(Default)]
     IssuanceControl {
+        #[default]
         Open = "OPEN",
         /// Nothing is granted, and nobody is turned away for good.
         QueueOnly = "QUEUE_ONLY",
@@ -14,7 +16,9 @@ named!(
     }
 );
 named!(
+    #[derive(Default)]
     RedemptionControl {
+        #[default]
         Open = "OPEN",
         Halted = "HALTED",
     }
@@ -45,7 +49,7 @@ pub enum RedemptionState {
 }
 
 /// What staff have said of a campaign while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Control {
     pub issuance: IssuanceControl,
     pub redemption: RedemptionControl,
@@ -171,10 +175,9 @@ mod tests {
     fn halted() -> Control {
         Control {
             issuance: IssuanceControl::Halted,
-            redemption: RedemptionControl::Open,
             reason: ChangeReason::parse("店里忙不过来").ok(),
-            resume_at: None,
             epoch: 4,
+            ..Control::default()
         }
     }
 

@@ -11,7 +11,7 @@ use tidegate_quota::{
     control::{ControlRequest, Controls},
     domain::{
         Campaign, CampaignTerms, Control, IssuanceControl, LeaseAnswer, LeaseRequest,
-        RedemptionControl, SealedBecause, Tier, TierCounts, TierStock,
+        SealedBecause, Tier, TierCounts, TierStock,
     },
     error::QuotaError,
     fence::Fencer,
@@ -117,10 +117,9 @@ pub fn wish(id: &str, issuance: IssuanceControl, seen_epoch: u64) -> ControlRequ
         campaign: CampaignId::parse(id).unwrap(),
         wanted: Control {
             issuance,
-            redemption: RedemptionControl::Open,
             reason: ChangeReason::parse("店里忙不过来").ok(),
-            resume_at: None,
             epoch: seen_epoch + 1,
+            ..Control::default()
         },
     }
 }

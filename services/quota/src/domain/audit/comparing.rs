@@ -79,7 +79,7 @@ impl Audit {
         let mut told = Vec::with_capacity(after.len());
         for (tier, books) in tiers().zip(after) {
             let coupons = self.sums.coupons.get(tier);
-            if coverage.is_complete {
+            if coverage.is_complete && !coverage.leases_forgotten {
                 self.compare_pass(tier, books);
             }
             let stock = books.stock;
@@ -120,13 +120,7 @@ impl Audit {
             });
         }
         self.sums.coupons = *archived_used;
-        let told = Coverage {
-            is_complete: false,
-            ..coverage
-        };
-        let mut report = self.report(after, told);
-        report.coverage.is_complete = true;
-        report
+        self.report(after, coverage)
     }
 
     fn lease(&mut self, books: &LeaseBooks, fenced: Option<&FencedLease>) {

@@ -1,7 +1,7 @@
 use tidegate_types::{CampaignId, CampaignNumber, CouponTerms, CurrencyCode, TierId};
 
 use super::*;
-use crate::domain::{Control, Fence, IssuanceControl, RedemptionControl, TierStock};
+use crate::domain::{Control, Fence, TierStock};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const UNTOUCHED: UpdateFacts = UpdateFacts {
@@ -38,13 +38,7 @@ fn opening_at(opens_at: Timestamp) -> Campaign {
             description: None,
         },
         stock: vec![TierStock::default(); 2],
-        control: Control {
-            issuance: IssuanceControl::Open,
-            redemption: RedemptionControl::Open,
-            reason: None,
-            resume_at: None,
-            epoch: 0,
-        },
+        control: Control::default(),
         extended_valid_until: None,
         ended_at: None,
         revision: 1,
