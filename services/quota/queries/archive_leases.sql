@@ -1,6 +1,6 @@
 -- Folds the tiers of leases that were settled before $1 into the leases' own rows, $2 leases at most, and adds them to the sums of their campaigns. Tells how many leases that were.
 -- Relies on leases_to_archive, on a settled lease never changing again, and on whoever settles having committed before. SKIP LOCKED, because another replica may archive the same ones.
--- What was wanted is no longer kept: a repeated request is known by its campaign, its lane and its holder.
+-- What was wanted is no longer kept: a repeated request is known by its campaign, its lane and its lease holder.
 WITH over AS MATERIALIZED (
     SELECT lease_id, campaign_number
     FROM leases

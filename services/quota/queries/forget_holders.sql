@@ -1,4 +1,4 @@
--- Relies on beats growing with each sign of life: a holder that came back since it was read is kept, and so is one that holds something again. SKIP LOCKED, because another replica may forget the same
+-- Relies on beats growing with each sign of life: a lease holder that came back since it was read is kept, and so is one that holds something again. SKIP LOCKED, because another replica may forget the same
 -- ones in another order.
 WITH over AS (
     SELECT holders.holder_id

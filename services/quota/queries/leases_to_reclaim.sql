@@ -1,4 +1,4 @@
--- Relies on leases_unsettled. $1 is now, $2 names the silent holders; what is found is only asked to be sealed, so it need not be true any more when it is read.
+-- Relies on leases_unsettled. $1 is now, $2 names the silent lease holders; what is found is only asked to be sealed, so it need not be true any more when it is read.
 -- What staff ended is over whatever the clock of this replica says.
 SELECT
     lease_id, campaign_number, lane, holder_id,

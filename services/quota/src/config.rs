@@ -13,7 +13,7 @@ pub struct Config {
     pub migrate_on_start: bool,
     pub tokens: TokenSettings,
     pub issuance_addresses: Vec<String>,
-    /// Leases of a holder that is silent for about this long are sealed.
+    /// Leases of a lease holder that is silent for about this long are sealed.
     pub lease_ttl: Duration,
     /// The pause between two audits of the watched campaigns.
     pub audit_interval: Duration,

@@ -56,6 +56,6 @@ pub use queue::{
     CohortWaiting, Coming, GatewayReport, Pace, PaceRange, Promises, Queue, QueueCampaign,
     QueueClock, QueueReport, QueueSnapshot, QueueStanding, REPORTS_COUNT_FOR, TURNS_KEPT,
 };
-pub use silence::{HolderReading, SILENT_AFTER_READINGS, SilenceWatch};
+pub use silence::{LeaseHolderReading, SILENT_AFTER_READINGS, SilenceWatch};
 pub use stock::{TierCounts, TierStock, sold_out};
 pub use update::{APPLIED_WITHIN, CampaignUpdate, UpdateFacts};

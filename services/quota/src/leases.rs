@@ -92,7 +92,7 @@ impl Leases {
 
     pub async fn renew(&self, holder: &ReplicaId, deadline: Instant) -> Result {
         self.store
-            .transaction(deadline, async |work| work.renew_holder(holder).await)
+            .transaction(deadline, async |work| work.renew_lease_holder(holder).await)
             .await
     }
 }

@@ -1,6 +1,6 @@
-//! Taking leases back from holders that fell silent, from campaigns that staff halted, and from campaigns that have ended.
+//! Taking leases back from lease holders that fell silent, from campaigns that staff halted, and from campaigns that have ended.
 //!
-//! Nothing here proves that a holder is dead, and nothing needs to: a lease is credited only with what issuance says was used when it sealed it. Until issuance answers, the stock stays on lease.
+//! Nothing here proves that a lease holder is dead, and nothing needs to: a lease is credited only with what issuance says was used when it sealed it. Until issuance answers, the stock stays on lease.
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +22,14 @@ use crate::{
     wake::Wake,
 };
 
-/// Holders that are watched at once; those that hold a lease come first.
-const MAX_HOLDERS: i64 = 10_000;
+/// Lease holders that are watched at once; those that hold a lease come first.
+const MAX_LEASE_HOLDERS: i64 = 10_000;
 /// How soon leases that could not be taken back are tried again, if the next reading is not sooner.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A settlement that waits longer for a connection is left to the next round.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes leases back. Any number of replicas may do so at once, and holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
+/// Takes leases back. Any number of replicas may do so at once, and lease holders may return the same leases meanwhile: all settle with the same counts, and the first one counts.
 pub struct Reclaimer {
     pub store: Store,
     pub leases: Leases,
@@ -39,9 +39,9 @@ pub struct Reclaimer {
 }
 
 impl Reclaimer {
-    /// Reads the holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
+    /// Reads the lease holders as often as it takes to find one silent within `lease_ttl`, and takes back what is to be taken back, until `stop` is cancelled.
     ///
-    /// Being woken takes back at once but reads no holders: if every halt were a reading, halts in quick succession would make living holders silent.
+    /// Being woken takes back at once but reads no lease holders: if every halt were a reading, halts in quick succession would make living lease holders silent.
     pub async fn run(self, lease_ttl: Duration, stop: CancellationToken) {
         let reading_interval = lease_ttl / SILENT_AFTER_READINGS;
         let (mut watch, mut silent) = (SilenceWatch::default(), Vec::new());
@@ -76,25 +76,25 @@ impl Reclaimer {
         }
     }
 
-    /// Takes a reading of all holders; tells those that are silent and forgets those of them that hold nothing.
+    /// Takes a reading of all lease holders; tells those that are silent and forgets those of them that hold nothing.
     pub async fn find_silent(&self, watch: &mut SilenceWatch) -> Result<Vec<ReplicaId>> {
         let readings = self
             .store
-            .read(async |read| read.holders(MAX_HOLDERS).await);
+            .read(async |read| read.lease_holders(MAX_LEASE_HOLDERS).await);
         let silent = watch.observe(readings.await?).into_iter();
         let (holding, over): (Vec<_>, Vec<_>) = silent.partition(|silent| silent.is_holding);
         self.metrics.silent_holders.set(holding.len() as i64);
         if !over.is_empty() {
             let deadline = Instant::now() + SETTLE_TIMEOUT;
-            let forgotten = self
-                .store
-                .transaction(deadline, async |work| work.forget_holders(&over).await);
+            let forgotten = self.store.transaction(deadline, async |work| {
+                work.forget_lease_holders(&over).await
+            });
             forgotten.await?;
         }
         Ok(holding.into_iter().map(|silent| silent.holder).collect())
     }
 
-    /// Takes back every lease of these silent holders, of halted campaigns, and of campaigns that have ended by `now`.
+    /// Takes back every lease of these silent lease holders, of halted campaigns, and of campaigns that have ended by `now`.
     pub async fn reclaim(&self, silent: &[ReplicaId], now: Timestamp) -> Result {
         let silent: Vec<_> = silent.iter().map(ReplicaId::as_str).collect();
         let cause = self.wake.cause().map_or_else(story, TraceContext::context);
@@ -142,7 +142,7 @@ impl Reclaimer {
                 self.metrics.reclaimed(lease.because);
                 Ok(())
             }
-            // The holder returned it, or another replica was first.
+            // The lease holder returned it, or another replica was first.
             Ok(false) => Ok(()),
             Err(error) => Err(match disagreement(&error) {
                 Some(why) => QuotaError::SealDisagrees {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::{TierCounts, TierStock};
 use crate::error::{QuotaError, Result};
 
-/// A lease gets at most one part in so many of what is free, rounded up. Leases shrink towards 1 as the pool drains, so the last coupons are not stranded with one holder while others have shoppers
+/// A lease gets at most one part in so many of what is free, rounded up. Leases shrink towards 1 as the pool drains, so the last coupons are not stranded with one lease holder while others have shoppers
 /// waiting.
 pub const DRAIN_DIVISOR: u64 = 16;
 

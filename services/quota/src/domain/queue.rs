@@ -65,7 +65,7 @@ pub struct Queue {
     pub pace: Pace,
 }
 
-/// Promises of holders of turns that had come, the newest weighing most.
+/// Promises of shoppers whose turns had come, the newest weighing most.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Promises {
     /// Those that had to be kept.

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use tidegate_types::ReplicaId;
 
-/// A holder is silent once this many readings in a row after the first have found no sign of life.
+/// A lease holder is silent once this many readings in a row after the first have found no sign of life.
 pub const SILENT_AFTER_READINGS: u32 = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HolderReading {
+pub struct LeaseHolderReading {
     pub holder: ReplicaId,
     /// How many signs of life it has given; 0 if none.
     pub beats: u64,
@@ -14,7 +14,7 @@ pub struct HolderReading {
     pub is_holding: bool,
 }
 
-/// Tells which holders have fallen silent, without a clock.
+/// Tells which lease holders have fallen silent, without a clock.
 ///
 /// It counts readings and not time: a process that was stopped for an hour has made no readings in that hour, so it calls nobody silent when it goes on, and a clock that jumps changes nothing. A
 /// reading that failed is not one, so neither does a database that was away make anybody silent.
@@ -25,8 +25,8 @@ type Beats = u64;
 type ReadingsWithoutABeat = u32;
 
 impl SilenceWatch {
-    /// Takes a reading of all holders and tells those that are silent, in the order of the reading. A holder that is not in it is forgotten.
-    pub fn observe(&mut self, readings: Vec<HolderReading>) -> Vec<HolderReading> {
+    /// Takes a reading of all lease holders and tells those that are silent, in the order of the reading. A lease holder that is not in it is forgotten.
+    pub fn observe(&mut self, readings: Vec<LeaseHolderReading>) -> Vec<LeaseHolderReading> {
         let mut before = std::mem::take(&mut self.0);
         let mut silent = Vec::new();
         for reading in readings {
@@ -48,8 +48,8 @@ impl SilenceWatch {
 mod tests {
     use super::*;
 
-    fn reading(holder: &str, beats: u64) -> HolderReading {
-        HolderReading {
+    fn reading(holder: &str, beats: u64) -> LeaseHolderReading {
+        LeaseHolderReading {
             holder: ReplicaId::parse(holder).unwrap(),
             beats,
             is_holding: true,

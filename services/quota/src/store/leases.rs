@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Work, values::*, work::Statement};
 use crate::{
-    domain::{HolderReading, Lease, LeaseRequest, SealedBecause, TierCounts, TierStock},
+    domain::{Lease, LeaseHolderReading, LeaseRequest, SealedBecause, TierCounts, TierStock},
     error::{QuotaError, Result},
 };
 
@@ -38,8 +38,8 @@ fn holder(row: &PgRow) -> Read<ReplicaId> {
     parsed(row, "holder_id", ReplicaId::parse)
 }
 
-fn holder_reading(row: &PgRow) -> Read<HolderReading> {
-    Ok(HolderReading {
+fn lease_holder_reading(row: &PgRow) -> Read<LeaseHolderReading> {
+    Ok(LeaseHolderReading {
         holder: holder(row)?,
         beats: count(row, "beats")?,
         is_holding: row.try_get("is_holding")?,
@@ -133,26 +133,26 @@ impl Work {
         self.run(settle).await
     }
 
-    pub async fn renew_holder(&mut self, holder: &ReplicaId) -> Result {
+    pub async fn renew_lease_holder(&mut self, holder: &ReplicaId) -> Result {
         let renew = sql!("../../queries/renew_holder.sql", holder.as_str());
         self.run(renew).await
     }
 
-    /// At most `limit` holders at one instant, those that hold a lease first.
-    pub async fn holders(&mut self, limit: i64) -> Result<Vec<HolderReading>> {
+    /// At most `limit` lease holders at one instant, those that hold a lease first.
+    pub async fn lease_holders(&mut self, limit: i64) -> Result<Vec<LeaseHolderReading>> {
         let found = sql!("../../queries/read_holders.sql", limit);
-        self.rows(found, holder_reading).await
+        self.rows(found, lease_holder_reading).await
     }
 
-    /// Removes holders that have given no sign of life since they were read and hold nothing.
-    pub async fn forget_holders(&mut self, silent: &[HolderReading]) -> Result {
+    /// Removes lease holders that have given no sign of life since they were read and hold nothing.
+    pub async fn forget_lease_holders(&mut self, silent: &[LeaseHolderReading]) -> Result {
         let holders: Vec<_> = silent.iter().map(|read| read.holder.as_str()).collect();
         let beats = stored_all(silent.iter().map(|read| read.beats))?;
         let forget = sql!("../../queries/forget_holders.sql", holders, beats);
         self.run(forget).await
     }
 
-    /// At most `limit` leases from the id `from` on that are to be taken back: of these silent holders, of halted campaigns, and of campaigns that have ended.
+    /// At most `limit` leases from the id `from` on that are to be taken back: of these silent lease holders, of halted campaigns, and of campaigns that have ended.
     pub async fn leases_to_reclaim(
         &mut self,
         now: Timestamp,

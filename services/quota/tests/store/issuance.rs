@@ -111,7 +111,7 @@ impl Issuance {
         self.state().leases.insert(lease_id, lease);
     }
 
-    /// Seals a lease as its holder would, and tells what was used.
+    /// Seals a lease as its lease holder would, and tells what was used.
     pub fn seal(&self, lease_id: Uuid) -> TierCounts {
         let mut state = self.state();
         let lease = state.leases.entry(lease_id).or_default();

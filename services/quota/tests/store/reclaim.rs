@@ -14,7 +14,7 @@ use tidegate_types::{CampaignNumber, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// The holder of every lease that `request` asks for.
+/// The lease holder of every lease that `request` asks for.
 pub fn holder() -> ReplicaId {
     ReplicaId::parse("issuance-0").unwrap()
 }

@@ -1,4 +1,4 @@
-//! Which holders are taken for silent, on a real PostgreSQL.
+//! Which lease holders are taken for silent, on a real PostgreSQL.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_process_that_was_stopped_does_not_call_living_holders_silent() {
     let (issuance, reclaimer) = reclaiming(&giveaway).await;
     let campaign = giveaway.create_current("spring").await;
     let asked = spend(&giveaway, &issuance, campaign, 1).await;
-    // A sign of life far more often than holders are read.
+    // A sign of life far more often than lease holders are read.
     let beating = tokio::spawn({
         let giveaway = giveaway.clone();
         async move {
@@ -63,7 +63,7 @@ async fn a_process_that_was_stopped_does_not_call_living_holders_silent() {
     }
     beats_on().await;
     assert_eq!(sealed_because(&giveaway, asked.lease_id).await, None);
-    // The same reclaimer notices when the holder really dies.
+    // The same reclaimer notices when the lease holder really dies.
     beating.abort();
     let is_sealed = async || sealed_because(&giveaway, asked.lease_id).await.is_some();
     until("the dead one's lease is sealed", is_sealed).await;

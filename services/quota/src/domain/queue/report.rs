@@ -27,7 +27,7 @@ pub struct QueueReport {
     pub at_door: u64,
     /// What was known of the watermark when this was counted.
     pub watermark: Turn,
-    /// Holders of turns that have come who promised to be there soon.
+    /// Shoppers whose turns have come and who promised to be there soon.
     pub due_soon: u64,
     /// Those whose turns have not come, in the order of their cohorts.
     pub waiting: Vec<CohortWaiting>,
