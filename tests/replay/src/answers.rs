@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_proto::{
-    gateway::v1::{QueuedClaim, WaitsFor},
-    r#type::v1::Reason,
-};
+use tidegate_proto::{gateway::v1::QueuedClaim, r#type::v1::Reason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _};
 
@@ -156,7 +153,7 @@ fn agrees(status: &Status, reason: Reason) -> bool {
 mod tests {
     use std::collections::HashMap;
 
-    use tidegate_proto::r#type::v1::LocalizedText;
+    use tidegate_proto::{gateway::v1::WaitsFor, r#type::v1::LocalizedText};
     use tonic::metadata::MetadataMap;
     use tonic_types::{ErrorInfo, LocalizedMessage, RetryInfo};
 
