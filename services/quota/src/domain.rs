@@ -49,9 +49,7 @@ pub use control::{
     Control, Halt, IssuanceControl, IssuanceState, RedemptionControl, RedemptionState, Standing,
     nothing_leased,
 };
-pub use lease::{
-    Availability, DRAIN_DIVISOR, Lease, LeaseAnswer, LeaseRequest, SealedBecause, Settlement, grant,
-};
+pub use lease::{Availability, Lease, LeaseAnswer, LeaseRequest, SealedBecause, Settlement, grant};
 pub use queue::{
     CohortWaiting, Coming, GatewayReport, Pace, PaceRange, Promises, Queue, QueueCampaign,
     QueueClock, QueueReport, QueueSnapshot, QueueStanding, REPORTS_COUNT_FOR, TURNS_KEPT,

@@ -131,7 +131,8 @@ async fn acquire(
             format!("names tier {tier}, but the campaign has {tiers} tiers, numbered from 0");
         return Err(QuotaError::invalid_field("wanted", what));
     }
-    let granted = grant(&request.wanted, request.wanted_of_any_tier, &stock);
+    let others = work.others_with_leases(request).await?;
+    let granted = grant(&request.wanted, request.wanted_of_any_tier, &stock, others);
     let is_new = granted.total() > 0;
     if is_new {
         work.grant_lease(request, &granted, now).await?;

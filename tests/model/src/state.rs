@@ -112,6 +112,16 @@ impl State {
         }
     }
 
+    /// How many holders beside one have leases that are not settled.
+    pub fn others_with_leases(&self, holder: usize) -> u64 {
+        let is_out =
+            |lease: &Arc<LeaseLife>| lease.lent.as_ref().is_some_and(|lent| lent.used.is_none());
+        let others = self.holders.iter().enumerate();
+        let others =
+            others.filter(|(number, of)| *number != holder && of.leases.iter().any(is_out));
+        others.count() as u64
+    }
+
     /// The stock as quota's rules take it.
     pub fn tiers(&self) -> Vec<TierStock> {
         self.stock.iter().map(|stock| stock.0).collect()

@@ -59,7 +59,9 @@ impl LeaseProtocol {
             return;
         }
         let request = &self.request;
-        let granted = grant(&request.wanted, request.wanted_of_any_tier, &state.tiers());
+        let others = state.others_with_leases(id.holder);
+        let tiers = state.tiers();
+        let granted = grant(&request.wanted, request.wanted_of_any_tier, &tiers, others);
         if granted.total() == 0 {
             return;
         }

@@ -124,5 +124,5 @@ fn has_a_lease_to_spare(model: &LeaseProtocol) -> bool {
 fn leases_hold_several(model: &LeaseProtocol) -> bool {
     let request = &model.request;
     let first = model.stock_at_first();
-    grant(&request.wanted, request.wanted_of_any_tier, &first).total() > 1
+    grant(&request.wanted, request.wanted_of_any_tier, &first, 0).total() > 1
 }

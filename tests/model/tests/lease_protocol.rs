@@ -113,14 +113,14 @@ fn every_promise_holds_for_leases_of_whichever_tier_has_stock() -> Result<()> {
 
 #[test]
 fn every_promise_holds_for_leases_of_two_coupons() -> Result<()> {
-    // A lease gets more than one coupon only of a stock of more than `DRAIN_DIVISOR`.
+    // A lease gets at most half of what is free.
     let world = World {
         holders: 3,
         leases_per_holder: 1,
         wanted_of_each_tier: 2,
-        ..world(&[17])
+        ..world(&[4])
     };
-    holds("stock of 17", world)
+    holds("stock of 4", world)
 }
 
 #[test]

@@ -4,9 +4,9 @@ use uuid::Uuid;
 use super::{TierCounts, TierStock};
 use crate::error::{QuotaError, Result};
 
-/// A lease gets at most one part in so many of what is free, rounded up. Leases shrink towards 1 as the pool drains, so the last coupons are not stranded with one lease holder while others have shoppers
-/// waiting.
-pub const DRAIN_DIVISOR: u64 = 16;
+/// What is left for others of each share of what is free, so that leases shrink towards 1 as the
+/// pool drains and the last coupons are not stranded with one holder.
+const PARTS_OF_A_SHARE: u64 = 2;
 
 /// What a replica asks for. Two requests with the same lease id are the same request if all of it is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +58,21 @@ pub struct LeaseAnswer {
     pub tier_availability: Vec<Availability>,
 }
 
-/// Divides what is free: for each tier at most what is wanted, at most what [`DRAIN_DIVISOR`] allows, and at least 1 if any is free and wanted.
+/// Divides what is free: for each tier at most what is wanted, at most half of an equal share with
+/// the `others` that have leases, and at least 1 if any is free and wanted. A fixed part would be
+/// given out one small lease after the other where nobody else asks.
 ///
 /// What is wanted of any tier comes from the first tier that has stock and from no other, even if that gives less than is wanted: a later tier is not begun before an earlier one is empty.
-pub fn grant(wanted: &TierCounts, wanted_of_any_tier: u64, tiers: &[TierStock]) -> TierCounts {
+pub fn grant(
+    wanted: &TierCounts,
+    wanted_of_any_tier: u64,
+    tiers: &[TierStock],
+    others: u64,
+) -> TierCounts {
+    let largest_lease = |stock: &TierStock| {
+        let parts = others.saturating_add(1).saturating_mul(PARTS_OF_A_SHARE);
+        stock.free.div_ceil(parts)
+    };
     let mut granted = TierCounts::default();
     for ((tier, quantity), stock) in wanted.iter().zip(tiers) {
         granted.set(tier, quantity.min(largest_lease(stock)));
@@ -75,10 +86,6 @@ pub fn grant(wanted: &TierCounts, wanted_of_any_tier: u64, tiers: &[TierStock]) 
         granted.set(tier, taken + wanted_of_any_tier.min(left));
     }
     granted
-}
-
-fn largest_lease(stock: &TierStock) -> u64 {
-    stock.free.div_ceil(DRAIN_DIVISOR)
 }
 
 impl LeaseAnswer {

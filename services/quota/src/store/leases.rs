@@ -72,6 +72,18 @@ impl Work {
         self.lock(lock, QuotaError::CampaignNotFound).await
     }
 
+    /// How many lanes, of this lease holder or of others, have leases of the campaign beside the one
+    /// that asks.
+    pub async fn others_with_leases(&mut self, asking: &LeaseRequest) -> Result<u64> {
+        let others = sql!(
+            "../../queries/count_others_with_leases.sql",
+            number(asking.campaign),
+            asking.holder.as_str(),
+            asking.lane.get() as i16,
+        );
+        self.counted(others).await
+    }
+
     /// Locks the stock of the campaign that a lease is of. [`QuotaError::LeaseNotFound`] if there is no such lease.
     pub async fn lock_tiers_of_lease(&mut self, lease_id: Uuid) -> Result<Vec<TierStock>> {
         let lock = sql!("../../queries/lock_tiers_of_lease.sql", lease_id);

@@ -24,11 +24,27 @@ fn request(wanted: &[u64], wanted_of_any_tier: u64) -> LeaseRequest {
 }
 
 #[test]
-fn leases_shrink_to_one_as_the_pool_drains() {
+fn leases_shrink_to_one_as_the_pool_drains_and_leave_their_share_to_others() {
     let wanted = counts(&[1_000]);
-    let granted = |stock| grant(&wanted, 0, &free(&[stock])).total();
     let stocks = [1_000_000, 16_000, 160, 17, 16, 1, 0];
-    assert_eq!(stocks.map(granted), [1_000, 1_000, 10, 2, 1, 1, 0]);
+    for (others, expected) in [
+        (0, [1_000, 1_000, 80, 9, 8, 1, 0]),
+        (7, [1_000, 1_000, 10, 2, 1, 1, 0]),
+        (u64::MAX, [1, 1, 1, 1, 1, 1, 0]),
+    ] {
+        let granted = |stock| grant(&wanted, 0, &free(&[stock]), others).total();
+        assert_eq!(stocks.map(granted), expected, "{others} others");
+    }
+}
+
+#[test]
+fn where_nobody_else_asks_the_last_coupons_take_few_leases() {
+    let (mut stock, mut leases) = (1_000, 0);
+    while stock > 0 {
+        stock -= grant(&counts(&[]), 256, &free(&[stock]), 0).total();
+        leases += 1;
+    }
+    assert!(leases <= 12, "{leases}");
 }
 
 #[test]
@@ -40,7 +56,7 @@ fn what_is_wanted_of_any_tier_comes_from_the_first_that_has_stock_and_is_bounded
         // The last coupon of the first tier goes to those who named it; the others get the next tier.
         (&[1], 4, &[1, 160], &[1, 4]),
     ] {
-        let found = grant(&counts(wanted), of_any_tier, &free(stock));
+        let found = grant(&counts(wanted), of_any_tier, &free(stock), 7);
         assert_eq!(found, counts(granted), "{wanted:?} of {stock:?}");
     }
 }
@@ -86,12 +102,12 @@ fn any_tiers() -> impl Strategy<Value = Vec<TierStock>> {
 proptest! {
     #[test]
     fn a_grant_is_never_more_than_wanted_or_allowed_and_never_nothing_if_any_is_free(
-        wanted in any_counts(), any in 0..=MAX_STOCK, tiers in any_tiers()
+        wanted in any_counts(), any in 0..=MAX_STOCK, tiers in any_tiers(), others in 0..20u64
     ) {
-        let granted = grant(&wanted, any, &tiers);
+        let granted = grant(&wanted, any, &tiers, others);
         let mut beyond_named = 0;
         for (((tier, wanted), (_, granted)), stock) in wanted.iter().zip(granted.iter()).zip(&tiers) {
-            prop_assert!(granted <= stock.free.div_ceil(DRAIN_DIVISOR), "tier {tier}");
+            prop_assert!(granted <= stock.free.div_ceil(2 * (others + 1)), "tier {tier}");
             prop_assert!(wanted == 0 || stock.free == 0 || granted > 0, "tier {tier}");
             beyond_named += granted.saturating_sub(wanted);
         }
@@ -108,7 +124,7 @@ proptest! {
         let stocks: Vec<_> = tiers.iter().map(|tier| tier.stock()).collect();
         let mut outstanding = Vec::new();
         for (wanted, any, used_percent, settles) in steps {
-            let granted = grant(&wanted, any, &tiers);
+            let granted = grant(&wanted, any, &tiers, 7);
             for (tier, (_, quantity)) in tiers.iter_mut().zip(granted.iter()) {
                 *tier = tier.lend(quantity);
             }
