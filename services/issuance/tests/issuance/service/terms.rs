@@ -60,7 +60,14 @@ async fn an_order_that_does_not_fit_is_told_which_would_also_while_quota_is_away
     let issuance = suite.restart_without_quota(issuance).await;
     let mut in_dollars = order(&coupon, "s-000", "west", 9_000);
     in_dollars.total.as_mut().unwrap().currency_code = "USD".to_owned();
+    let without_total = RedeemItem {
+        total: None,
+        ..order(&coupon, "s-000", "west", 0)
+    };
     for (order, expected) in [
+        // Of a store and a total that nobody tells nothing is known to fit.
+        (order(&coupon, "", "", 3_000), "areas=west stores=s-000"),
+        (without_total, "minimum_spend_minor_units=3000"),
         (
             order(&coupon, "s-001", "east", 3_000),
             "areas=west stores=s-000",
