@@ -24,7 +24,7 @@ use crate::domain::{
 
 /// Who found no permit comes back no sooner, and no later.
 const SOONEST_BACK: Duration = SOONEST_ASK.saturating_mul(2);
-const LATEST_BACK: Duration = LATEST_ASK;
+const LATEST_BACK: Duration = LATEST_ASK.saturating_mul(2);
 
 /// How long an order waits: then it comes back, and begins anew.
 const ORDERS_WAIT: Duration = LATEST_ASK;
