@@ -31,7 +31,7 @@ use tidegate_proto::gateway::v1::{
     wallet_service_server::WalletServiceServer,
 };
 use tidegate_rpc::{
-    client::{LaneBatches, Replicas},
+    client::{BatchCall, LaneBatches, Replicas},
     server::{AccessRules, Limits, Work},
 };
 use tidegate_runtime::{Failure, Host, Service};
@@ -91,33 +91,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 
     let lanes = config.lanes;
     let read_limit = ConcurrencyLimit::new(config.max_reads);
-    let waits = Arc::new(Mutex::new(OrderWaits::new(Instant::now())));
-    let place = PlaceCall {
-        order_intake: order_intake.clone(),
-        lanes,
-        waits: Arc::clone(&waits),
-        claims: Arc::clone(&permits),
-    };
     let issue = IssueCall {
         issuance: issuance.clone(),
         lanes,
     };
-    let (issue_batches, order_batches) = start_gatherers(&config, (&issue, &place), &mut host);
-    let order_permits = Arc::new(Permits::of_orders(lanes));
-    permits::register_figures(
-        &mut host.registry,
-        Arc::clone(&permits),
-        Arc::clone(&order_permits),
-    );
-    let orders = Orders {
-        lanes,
-        batches: order_batches,
-        order_intake,
-        permits: order_permits,
-        waits,
-        order_limit: ConcurrencyLimit::new(config.max_orders),
-        read_limit: read_limit.clone(),
-    };
+    let issue_batches = start_gatherers("claims", &issue, &config, &mut host);
+    let orders = place_orders(&config, order_intake, &permits, &read_limit, &mut host);
     let claims = Claims {
         campaigns: campaigns.clone(),
         lanes,
@@ -176,21 +155,48 @@ fn follow_campaigns(
     (campaigns, holders)
 }
 
-/// Starts what gathers claims and orders of each lane into batches.
-fn start_gatherers(
+/// What places orders, as fast as leaves permits for those of the claims that are served.
+fn place_orders(
     config: &Config,
-    (issue, place): (&IssueCall, &PlaceCall),
+    order_intake: Replicas,
+    claims: &Arc<Permits>,
+    read_limit: &ConcurrencyLimit,
     host: &mut Host,
-) -> (LaneBatches<IssueCall>, LaneBatches<PlaceCall>) {
+) -> Orders {
     let lanes = config.lanes;
-    let (issue_batches, issuing) = LaneBatches::new(lanes, issue, config.calls_per_lane);
-    let (order_batches, placing) = LaneBatches::new(lanes, place, config.calls_per_lane);
-    for (lane, (issuing, placing)) in issuing.into_iter().zip(placing).enumerate() {
-        let supervisor = &mut host.supervisor;
-        supervisor.start(format!("gatherer of claims of lane {lane}"), issuing);
-        supervisor.start(format!("gatherer of orders of lane {lane}"), placing);
+    let waits = Arc::new(Mutex::new(OrderWaits::new(Instant::now())));
+    let place = PlaceCall {
+        order_intake: order_intake.clone(),
+        lanes,
+        waits: Arc::clone(&waits),
+        claims: Arc::clone(claims),
+    };
+    let permits = Arc::new(Permits::of_orders(lanes));
+    permits::register_figures(&mut host.registry, Arc::clone(claims), Arc::clone(&permits));
+    Orders {
+        lanes,
+        batches: start_gatherers("orders", &place, config, host),
+        order_intake,
+        permits,
+        waits,
+        order_limit: ConcurrencyLimit::new(config.max_orders),
+        read_limit: read_limit.clone(),
     }
-    (issue_batches, order_batches)
+}
+
+/// Starts what gathers one kind of work of each lane into batches.
+fn start_gatherers<C: BatchCall + Clone>(
+    of: &str,
+    call: &C,
+    config: &Config,
+    host: &mut Host,
+) -> LaneBatches<C> {
+    let (batches, gatherers) = LaneBatches::new(config.lanes, call, config.calls_per_lane);
+    for (lane, gathering) in gatherers.into_iter().enumerate() {
+        let name = format!("gatherer of {of} of lane {lane}");
+        host.supervisor.start(name, gathering);
+    }
+    batches
 }
 
 /// Puts the use cases behind their services.

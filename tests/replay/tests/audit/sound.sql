@@ -3,8 +3,10 @@
 --- quota
 INSERT INTO campaigns (campaign_id, currency_code, limit_per_shopper, opens_at, closes_at, coupon_validity_seconds, created_at)
     VALUES ('day', 'CNY', 1, '2026-01-01', '2027-01-01', 60, '2026-01-01');
-INSERT INTO tiers VALUES (1, 0, 'tea', 2500, 5, 5, 2, 3, 0);
-INSERT INTO leases VALUES ('00000000-0000-0000-0000-000000000001', 1, 0, 'issuance-0', array_fill(0, ARRAY[16]), 3, '2026-01-01');
+INSERT INTO tiers (campaign_number, tier_number, tier_id, face_value_minor_units, initial_stock, stock, free, leased, settled)
+    VALUES (1, 0, 'tea', 2500, 5, 5, 2, 3, 0);
+INSERT INTO leases (lease_id, campaign_number, lane, holder_id, wanted, wanted_of_any_tier, granted_at)
+    VALUES ('00000000-0000-0000-0000-000000000001', 1, 0, 'issuance-0', array_fill(0, ARRAY[16]), 3, '2026-01-01');
 INSERT INTO lease_tiers VALUES ('00000000-0000-0000-0000-000000000001', 0, 3, NULL);
 
 --- issuance
