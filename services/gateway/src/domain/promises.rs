@@ -45,7 +45,7 @@ pub struct Coming {
 /// All promises at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counted {
-    /// CouponHolders of turns that have come who will be there soon.
+    /// Holders of turns that have come who will be there soon.
     pub due_soon: u64,
     pub waiting: BTreeMap<Cohort, Coming>,
 }

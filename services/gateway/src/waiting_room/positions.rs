@@ -189,7 +189,7 @@ impl WaitingRoom {
         let until = now + held_for;
         let is_worth_it = position.may_be_held && held_for >= SOONEST_ASK;
         // Of one shopper one call is held.
-        let is_held = is_worth_it && self.may_promise(attempt, turn, until, now);
+        let is_held = is_worth_it && self.may_promise(attempt, turn, until, now).is_some();
         is_held.then(|| (self.queue(attempt.campaign.number).hold(turn), until))
     }
 
@@ -218,23 +218,22 @@ impl WaitingRoom {
     pub fn promise(&self, attempt: ClaimAttempt<'_>, position: &QueuePosition) {
         let now = Instant::now();
         let back_at = now + position.ask_after;
-        if self.may_promise(attempt, position.ticket.turn, back_at, now) {
+        if let Some(back_at) = self.may_promise(attempt, position.ticket.turn, back_at, now) {
             let queue = self.queue(attempt.campaign.number);
             queue.promise(position.ticket.turn, back_at);
         }
     }
 
-    /// Whether a promise is the only one that its shopper has made here and is still to keep.
+    /// When its shopper is to be back, if a promise is the only one that is still to be kept here.
     fn may_promise(
         &self,
         attempt: ClaimAttempt<'_>,
         turn: Turn,
         back_at: Instant,
         now: Instant,
-    ) -> bool {
+    ) -> Option<Instant> {
         let joined = (attempt.tier, turn.cohort);
-        let promised = self.0.recent.promise(attempt.key, joined, back_at, now);
-        promised.is_some()
+        self.0.recent.promise(attempt.key, joined, back_at, now)
     }
 
     pub fn stage(&self, attempt: ClaimAttempt<'_>, ticket: &Ticket) -> Stage {

@@ -96,21 +96,22 @@ impl RecentClaims {
         })
     }
 
-    /// A shopper whose ticket is of this cohort promises to be back at a moment. `None` if an
-    /// earlier promise is still to be kept: until then it is not counted again.
+    /// A shopper whose ticket is of this cohort promises to be back at a moment; which one is
+    /// remembered, to the millisecond. `None` if an earlier promise is still to be kept: until then
+    /// it is not counted again.
     pub(super) fn promise(
         &self,
         key: ClaimKey<'_>,
         joined: (Option<TierNumber>, Cohort),
         back_at: Instant,
         now: Instant,
-    ) -> Option<()> {
+    ) -> Option<Instant> {
         let (cell, before) = self.wanted(key, joined);
         if before & OF_TIME > self.milliseconds(now) {
             return None;
         }
-        let back_at = self.milliseconds(back_at) & OF_TIME;
-        self.replace(cell, before, back_at).map(|_| ())
+        let promised = self.replace(cell, before, self.milliseconds(back_at) & OF_TIME)?;
+        Some(self.back_at(promised))
     }
 
     /// The shopper is held from now on, and need not come back as it promised. `None` if it is held
@@ -128,7 +129,7 @@ impl RecentClaims {
             return None;
         }
         let held = self.replace(cell, before, IS_HELD | self.milliseconds(until) & OF_TIME)?;
-        let promised = is_to_come.then(|| self.began + Duration::from_millis(before & OF_TIME));
+        let promised = is_to_come.then(|| self.back_at(before));
         Some(Held {
             cell,
             held,
@@ -154,6 +155,10 @@ impl RecentClaims {
             self.join(key, tier, cohort);
         }
         (cell, self.promised[cell].load(Ordering::Relaxed))
+    }
+
+    fn back_at(&self, promised: u64) -> Instant {
+        self.began + Duration::from_millis(promised & OF_TIME)
     }
 
     fn replace(&self, cell: usize, before: u64, promise: u64) -> Option<u64> {
@@ -279,11 +284,12 @@ mod tests {
             let place = (None, cohort(9));
             claims.join(ann, None, cohort(9));
             let promise = |key, at, now| claims.promise(key, place, at, now);
-            assert_eq!(promise(ann, now + 2 * SECOND, now), Some(()));
+            let back_at = now + 2 * SECOND;
+            assert_eq!(promise(ann, back_at, now), Some(back_at));
             assert_eq!(promise(again, now + 5 * SECOND, now + SECOND), None);
             let later = now + 3 * SECOND;
-            assert_eq!(promise(again, now + 5 * SECOND, later), Some(()));
-            assert_eq!(promise(bob, now + SECOND, now), Some(()));
+            assert!(promise(again, now + 5 * SECOND, later).is_some());
+            assert!(promise(bob, now + SECOND, now).is_some());
             assert_eq!(promise(bob, now + SECOND, now), None);
             let elsewhere = claims.recall(bob).map(|place| place.cohort);
             assert_eq!(
@@ -312,7 +318,7 @@ mod tests {
             let promise = |at| claims.promise(again, place, at + SECOND, at);
             assert_eq!(promise(now + SECOND), None);
             claims.let_go(&held);
-            assert_eq!(promise(now + SECOND), Some(()));
+            assert!(promise(now + SECOND).is_some());
             assert_eq!(hold(bob, now).unwrap().promised, None, "it never promised");
             assert!(
                 hold(bob, now + 61 * SECOND).is_some(),

@@ -165,6 +165,31 @@ async fn a_call_whose_turn_may_come_soon_is_held_until_it_does() {
     timeout(SECOND, held.called()).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_stream_counts_as_there_in_place_of_its_promise_and_is_called_when_its_turn_comes() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 500));
+    let position = room.queue_up(claim.attempt(), None).unwrap();
+    room.promise(claim.attempt(), &position);
+    let who_waits = || {
+        let waiting = queue(&room).report(Instant::now()).waiting;
+        let sum = |of: fn(&queue::CohortWaiting) -> u64| waiting.values().map(of).sum::<u64>();
+        (sum(|of| of.held), sum(|of| of.promised))
+    };
+    assert_eq!(who_waits(), (0, 1));
+    let until = Instant::now() + 60 * SECOND;
+    let hold = || room.hold_stream(claim.attempt(), &position.ticket, until);
+    let mut held = hold().unwrap();
+    assert_eq!(who_waits(), (1, 0));
+    assert!(hold().is_none(), "of one shopper one stream is held");
+    assert!(timeout(SECOND / 20, held.called()).await.is_err());
+    drop(held);
+    assert_eq!(who_waits(), (0, 0));
+    let mut held = hold().unwrap();
+    apply(&room, told(11, 0));
+    assert!(timeout(SECOND, held.called()).await.is_ok());
+}
+
 #[test]
 fn a_call_that_has_little_time_left_or_is_far_behind_is_not_held() {
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
