@@ -168,6 +168,13 @@ pub struct PlaceCall {
     pub claims: Arc<Permits>,
 }
 
+impl PlaceCall {
+    fn permit_wait(&self) -> Duration {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.at_present(Instant::now())
+    }
+}
+
 impl BatchCall for PlaceCall {
     type Item = OrderInFlight;
     type Answer = Result<PlacedOrder, GatewayError>;
@@ -178,12 +185,9 @@ impl BatchCall for PlaceCall {
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let permit_wait = {
-            let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            waits.at_present(Instant::now())
-        };
+        let permit_wait = wire::duration(self.permit_wait());
         let message = || PlaceOrdersRequest {
-            permit_wait: Some(wire::duration(permit_wait)),
+            permit_wait: Some(permit_wait),
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
@@ -196,9 +200,12 @@ impl BatchCall for PlaceCall {
             let waited = answer.queue_delay.and_then(wire::span).unwrap_or_default();
             let permits = items.iter().map(|order| &order.item.permit);
             permits.for_each(|permit| permit.answered(waited));
-            let told = answer.permit_wait.and_then(wire::span);
-            self.claims.orders_wait(told.unwrap_or(permit_wait));
         }
+        // Where order-intake answers nothing, what is known here has to do.
+        let told = answer.as_ref().ok().and_then(|answer| answer.permit_wait);
+        let told = told.and_then(wire::span);
+        self.claims
+            .orders_wait(told.unwrap_or_else(|| self.permit_wait()));
         let results = answer.map(|answer| answer.results);
         let placed = answer_each(&items, results.map_err(GatewayError::from), read_result);
         for _ in placed.iter().flatten().filter(|placed| is_new(placed)) {

@@ -4,8 +4,8 @@ use uuid::Uuid;
 use super::{TierCounts, TierStock};
 use crate::error::{QuotaError, Result};
 
-/// What is left for others of each share of what is free, so that leases shrink towards 1 as the
-/// pool drains and the last coupons are not stranded with one holder.
+/// A lease is one of so many parts of an equal share: the rest is for those that ask next, so that
+/// leases shrink towards 1 as the pool drains and the last coupons are not stranded with one holder.
 const PARTS_OF_A_SHARE: u64 = 2;
 
 /// What a replica asks for. Two requests with the same lease id are the same request if all of it is equal.
