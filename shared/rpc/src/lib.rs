@@ -1,6 +1,7 @@
 //! gRPC as every service of the suite speaks it: mutual TLS, who may call what, deadlines, typed refusals, and finding replicas.
 
 pub mod client;
+pub mod coalesced;
 pub mod refusal;
 pub mod server;
 pub mod wire;

@@ -13,6 +13,7 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
 use super::listener::{Connection, ConnectionLimits};
+use crate::coalesced::Coalesced;
 
 /// Calls in flight on one connection; more wait at the client.
 const MAX_STREAMS_PER_CONNECTION: u32 = 2_000;
@@ -42,7 +43,8 @@ impl Connection {
             request.extensions_mut().insert(Arc::clone(&of_call));
             calls.clone().oneshot(request)
         });
-        let mut served = pin!(http2().serve_connection(TokioIo::new(self), service));
+        let mut served =
+            pin!(http2().serve_connection(TokioIo::new(Coalesced::new(self)), service));
         let mut certificate_ended = pin!(peer.certificate_ended());
         tokio::select! {
             // However it ended, nobody is there to be told.

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use rustls::pki_types::ServerName;
+use tidegate_rpc::coalesced::Coalesced;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -125,7 +126,7 @@ where
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         // Answers to calls that ran out of time are no fault of the gateway.
         .max_local_error_reset_streams(None)
-        .handshake(stream)
+        .handshake(Coalesced::new(stream))
         .await?;
     Ok((sender, Box::pin(connection)))
 }
