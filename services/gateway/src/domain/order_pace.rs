@@ -37,6 +37,8 @@ pub struct OrderPace {
     claims_lately: f64,
     orders_lately: f64,
     lately_seconds: f64,
+    /// Of the last half minute, the most orders a second that were made.
+    proven: f64,
 }
 
 impl OrderPace {
@@ -53,6 +55,7 @@ impl OrderPace {
             claims_lately: 0.0,
             orders_lately: 0.0,
             lately_seconds: 0.0,
+            proven: 0.0,
         }
     }
 
@@ -122,6 +125,7 @@ impl OrderPace {
         self.orders_lately *= kept(CATCH_UP);
         self.lately_seconds *= kept(CATCH_UP);
         self.lately_seconds += CATCH_UP.as_secs_f64() * (1.0 - kept(CATCH_UP));
+        self.proven *= kept(MEMORY);
         if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
             self.look(now);
         }
@@ -134,30 +138,44 @@ impl OrderPace {
     fn look(&mut self, now: Instant) {
         let looked_for = now.saturating_duration_since(self.looked_at);
         self.looked_at = now;
-        let stands = self.told.take().filter(|wait| *wait > TARGET_DELAY);
+        self.proven = self.proven.max(self.a_second(self.orders_lately));
         let since_found = self.found_at.map(|at| now.saturating_duration_since(at));
-        match (stands, since_found) {
-            // A claim leads to its order a moment later: sooner nothing is learned from it.
-            (Some(_), Some(since)) if since < MOMENT => {}
-            (Some(wait), _) => {
-                self.found_at = Some(now);
-                // As many claims as lead to the orders that are made, less what catches up.
-                let share = 1.0 / (1.0 + wait.div_duration_f64(CATCH_UP));
-                let claims = self.a_second(self.orders_lately) * share / self.orders_per_claim();
-                // A coupon is worth having though no order is accepted.
-                self.per_second = claims.max(FIRST_WINDOW);
+        match (self.told.take(), since_found) {
+            (Some(wait), since) if wait > TARGET_DELAY => {
+                // A claim leads to its order a moment later: sooner nothing is learned from it.
+                if since.is_none_or(|since| since >= MOMENT) {
+                    self.found_at = Some(now);
+                    self.per_second = self.that_leads_to_orders(wait);
+                }
             }
-            (None, Some(since)) if since > MEMORY => {
+            (_, Some(since)) if since > MEMORY => {
                 self.found_at = None;
                 self.per_second = f64::INFINITY;
             }
-            // A pace that is not used says nothing of what a greater one would do.
-            (None, _) if self.a_second(self.claims_lately) > self.per_second / 2.0 => {
-                let grown = GROWTH_PER_SECOND.powf(looked_for.min(MOMENT).as_secs_f64());
-                self.per_second *= grown;
+            (Some(_), _) => {
+                self.per_second = self.per_second.max(self.safe());
+                // A pace that is not used says nothing of what a greater one would do.
+                if self.a_second(self.claims_lately) > self.per_second / 2.0 {
+                    let grown = GROWTH_PER_SECOND.powf(looked_for.min(MOMENT).as_secs_f64());
+                    self.per_second *= grown;
+                }
             }
+            // Nothing is known where order-intake does not answer, or nobody orders.
             (None, _) => {}
         }
+    }
+
+    /// As many claims a second as lead to the orders that are made, less what catches up with those
+    /// that wait. A coupon is worth having though no order is accepted.
+    fn that_leads_to_orders(&self, wait: Duration) -> f64 {
+        let share = 1.0 / (1.0 + wait.div_duration_f64(CATCH_UP));
+        let claims = self.a_second(self.orders_lately) * share / self.orders_per_claim();
+        claims.max(FIRST_WINDOW)
+    }
+
+    /// Claims a second that are safe to go on from: orders have been made twice as fast.
+    fn safe(&self) -> f64 {
+        self.proven / 2.0 / self.orders_per_claim()
     }
 
     fn a_second(&self, lately: f64) -> f64 {
@@ -273,6 +291,7 @@ mod tests {
         for _ in 0..10_000 {
             now += MS;
             pace.coupon_issued(now);
+            pace.orders_wait(MS, now);
         }
         let grown = found * GROWTH_PER_SECOND.powi(10);
         assert!(
@@ -287,6 +306,25 @@ mod tests {
         assert!(
             pace.per_second().is_infinite(),
             "what was found is forgotten"
+        );
+    }
+
+    #[test]
+    fn after_an_outage_claims_go_on_at_half_the_pace_of_before() {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let mut now = made(&mut pace, 1_000, 1, Instant::now());
+        for _ in 0..12 {
+            now = stood(&mut pace, 5_000 * MS, now);
+        }
+        assert_eq!(pace.per_second(), FIRST_WINDOW, "no order is made for 6 s");
+        pace.within(MS, now + LOOK_EVERY);
+        assert_eq!(pace.per_second(), FIRST_WINDOW, "nothing is known yet");
+        pace.orders_wait(Duration::ZERO, now + LOOK_EVERY);
+        pace.within(MS, now + 2 * LOOK_EVERY);
+        let half = 500.0 * (-(26 * LOOK_EVERY).div_duration_f64(MEMORY)).exp();
+        assert!(
+            (half * 0.95..half * 1.3).contains(&pace.per_second()),
+            "{pace:?}"
         );
     }
 

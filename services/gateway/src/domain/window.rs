@@ -22,7 +22,10 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Window {
     least: f64,
+    first: f64,
     size: f64,
+    /// How large it was when nothing was answered any more, until something is in time again.
+    before_silence: f64,
     in_flight: usize,
     call_seconds: f64,
     /// Nothing was ever over the target, so that the window grows as fast as answers come.
@@ -40,7 +43,9 @@ impl Window {
     pub fn new(size: f64, least: f64) -> Self {
         Self {
             least: least.max(1.0),
+            first: size.max(1.0),
             size: size.max(1.0),
+            before_silence: 0.0,
             in_flight: 0,
             call_seconds: TARGET_DELAY.as_secs_f64() / 4.0,
             is_probing: true,
@@ -73,8 +78,12 @@ impl Window {
             return;
         };
         let delay = waited.max(took.saturating_sub(MAY_TAKE));
-        // What silence took away is given up for good only now, when somebody answers.
-        self.size = self.size.min(self.permits(now)).max(self.least);
+        // What silence took away is given up only now, when somebody answers.
+        let left = self.permits(now).max(self.least);
+        if left < self.size {
+            self.before_silence = self.before_silence.max(self.size);
+            self.size = left;
+        }
         self.answered_at = Some(now);
         self.answered += 1;
         self.call_seconds += SHARE_OF_NEWEST * (took.as_secs_f64() - self.call_seconds);
@@ -84,12 +93,20 @@ impl Window {
                 self.shrink(delay);
                 self.shrunk_at = Some(now);
             }
-        } else if self.was_exhausted(now) {
+            return;
+        }
+        // What stood still is about as fast as it was. Half of that is safe to go on from.
+        self.size = self
+            .size
+            .max(std::mem::take(&mut self.before_silence) / 2.0);
+        if self.was_exhausted(now) {
             self.size += if self.is_probing {
                 1.0
             } else {
-                // Two a round trip, or what lets it keep pace with a demand where that is long.
-                (2.0 / self.size).max((GROWTH_PER_SECOND - 1.0) * self.call_seconds)
+                // Two a round trip. Where that is long as many as it began with each second, so
+                // that of two gateways the smaller one catches up, or what keeps pace with a demand.
+                let each_second = (self.first / self.size).max(GROWTH_PER_SECOND - 1.0);
+                (2.0 / self.size).max(each_second * self.call_seconds)
             };
         }
     }
@@ -206,22 +223,24 @@ mod tests {
     }
 
     #[test]
-    fn where_calls_take_long_a_window_that_is_used_grows_by_a_quarter_each_second() {
-        let mut window = Window::new(400.0, 1.0);
-        window.is_probing = false;
-        window.call_seconds = 0.3;
-        let now = Instant::now();
-        // Three rounds of a third of a second.
-        for round in 1..=3 {
-            while window.has_permit(now) {
-                window.begin(now);
+    fn where_calls_take_long_a_small_window_grows_as_it_began_each_second_and_a_large_one_by_a_quarter()
+     {
+        for (size, grown) in [(20.0, 45.0..60.0), (400.0, 450.0..500.0)] {
+            let mut window = Window::new(64.0, 1.0);
+            (window.size, window.is_probing, window.call_seconds) = (size, false, 0.3);
+            let now = Instant::now();
+            // Three rounds of a third of a second.
+            for round in 1..=3 {
+                while window.has_permit(now) {
+                    window.begin(now);
+                }
+                for _ in 0..window.in_flight {
+                    let (waited, took) = (Duration::ZERO, 300 * MS);
+                    window.end(Some(Answer { waited, took }), now + 300 * MS * round);
+                }
             }
-            for _ in 0..window.in_flight {
-                let (waited, took) = (Duration::ZERO, 300 * MS);
-                window.end(Some(Answer { waited, took }), now + 300 * MS * round);
-            }
+            assert!(grown.contains(&window.size), "{}", window.size);
         }
-        assert!((450.0..500.0).contains(&window.size), "{}", window.size);
     }
 
     #[test]
@@ -304,5 +323,25 @@ mod tests {
         assert!(window.has_permit(after(10)));
         rounds(&mut window, MS, 3, after(10));
         assert!(window.size > 64.0, "{}", window.size);
+    }
+
+    #[test]
+    fn after_a_silence_it_goes_on_from_half_of_what_it_was() {
+        let mut window = Window::new(64.0, 1.0);
+        let now = rounds(&mut window, 10 * MS, 3, Instant::now());
+        let now = rounds(&mut window, 110 * MS, 1, now);
+        let before = window.size;
+        assert!(before > 400.0, "{before}");
+        // All are answered that waited for six seconds, and then those that came afterwards.
+        let now = rounds(&mut window, 6_000 * MS, 1, now);
+        assert!(window.size < before / 8.0, "{}", window.size);
+        rounds(&mut window, 10 * MS, 1, now);
+        let again = window.size;
+        assert!(again > before * 0.49 && again < before * 0.6, "{again}");
+        // Once: what is too much now shrinks again, and stays so.
+        let now = rounds(&mut window, 300 * MS, 5, now + 100 * MS);
+        let shrunk = window.size;
+        rounds(&mut window, 10 * MS, 1, now);
+        assert!(window.size < shrunk * 1.2, "{}", window.size);
     }
 }
