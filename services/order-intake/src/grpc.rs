@@ -22,7 +22,7 @@ use tidegate_rpc::{
     server::{CallContext, Limits, Rule, Work, for_next_hop},
 };
 use tidegate_runtime::DetachedWork;
-use tidegate_types::{Lanes, PerLane, ShopperId};
+use tidegate_types::{Lanes, ShopperId};
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::{
@@ -45,7 +45,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub(crate) struct Server {
     pub(crate) lanes: Lanes,
     /// What gateways tell of how long orders wait there.
-    pub(crate) permit_waits: Arc<PerLane<Mutex<PermitWaits>>>,
+    pub(crate) permit_waits: Arc<Mutex<PermitWaits>>,
     pub(crate) store: Store,
     pub(crate) placer: Placer,
     pub(crate) mover: Mover,

@@ -36,7 +36,7 @@ use tidegate_rpc::{
     server::{AccessRules, DatabaseLook},
 };
 use tidegate_runtime::{DetachedWork, Failure, Host, Service};
-use tidegate_types::{Lanes, PerLane, Timestamp};
+use tidegate_types::{Lanes, Timestamp};
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 
@@ -184,10 +184,9 @@ async fn start_use_cases(
     let feed = Feed::new(store.clone(), host.stop.clone());
     let measuring = feed.clone().measure(metrics.clone());
     host.supervisor.start("measurer of the feed", measuring);
-    let began = Instant::now();
     Server {
         lanes,
-        permit_waits: Arc::new(PerLane::new(lanes, |_| Mutex::new(PermitWaits::new(began)))),
+        permit_waits: Arc::new(Mutex::new(PermitWaits::new(Instant::now()))),
         feed,
         closer,
         auditor,

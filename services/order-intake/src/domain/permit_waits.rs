@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 /// after its end.
 const MEMORY: Duration = Duration::from_millis(250);
 
-/// How long orders of a lane have to wait at gateways before they are sent here. All gateways meet
-/// here, so each can be told how orders stand at the others.
+/// How long orders have to wait at gateways before they are sent here. All gateways meet here, so
+/// each can be told how orders stand at the others.
 #[derive(Debug, Clone)]
 pub struct PermitWaits {
     orders: f64,
@@ -22,14 +22,17 @@ impl PermitWaits {
         }
     }
 
-    /// A gateway sends so many orders and tells how long they have to wait there. What comes back
-    /// is the mean at all gateways, by how many orders they send.
-    pub fn tell(&mut self, orders: usize, wait: Duration, now: Instant) -> Duration {
+    /// A gateway sends so many orders and tells how long they have to wait there.
+    pub fn tell(&mut self, orders: usize, wait: Duration, now: Instant) {
         let since = now.saturating_duration_since(self.told_at);
         let kept = (-since.div_duration_f64(MEMORY)).exp();
         self.told_at = now;
         self.orders = self.orders * kept + orders as f64;
         self.waited_seconds = self.waited_seconds * kept + orders as f64 * wait.as_secs_f64();
+    }
+
+    /// The mean at all gateways, by how many orders they send.
+    pub fn mean(&self) -> Duration {
         let mean = self.waited_seconds / self.orders.max(1.0);
         Duration::try_from_secs_f64(mean).unwrap_or(Duration::MAX)
     }
@@ -43,9 +46,11 @@ mod tests {
     fn gateways_hear_the_mean_of_all_by_how_many_orders_they_send_of_late() {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let mut waits = PermitWaits::new(now);
-        assert_eq!(waits.tell(30, 4 * second, now), 4 * second);
-        assert_eq!(waits.tell(90, Duration::ZERO, now), second);
-        let later = waits.tell(100, Duration::ZERO, now + second);
-        assert!(later < second / 50, "{later:?}");
+        waits.tell(30, 4 * second, now);
+        assert_eq!(waits.mean(), 4 * second);
+        waits.tell(90, Duration::ZERO, now);
+        assert_eq!(waits.mean(), second);
+        waits.tell(100, Duration::ZERO, now + second);
+        assert!(waits.mean() < second / 50, "{waits:?}");
     }
 }

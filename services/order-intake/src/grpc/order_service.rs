@@ -73,11 +73,11 @@ impl OrderIntakeService for Server {
         let mut request = request.into_inner();
         let told = request.permit_wait.take().and_then(wire::span);
         let (lane, items) = convert::place_items(request, self.lanes)?;
-        let permit_wait = {
-            let waits = &self.permit_waits[lane];
-            let mut waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
-            waits.tell(items.len(), told.unwrap_or_default(), Instant::now())
+        let waits = || {
+            let waits = self.permit_waits.lock();
+            waits.unwrap_or_else(PoisonError::into_inner)
         };
+        waits().tell(items.len(), told.unwrap_or_default(), Instant::now());
         let placing = items
             .into_iter()
             .map(|item| self.place(item, context.deadline));
@@ -87,7 +87,7 @@ impl OrderIntakeService for Server {
         Ok(Response::new(PlaceOrdersResponse {
             results,
             queue_delay: Some(wire::duration(self.store.queue_delay(lane))),
-            permit_wait: Some(wire::duration(permit_wait)),
+            permit_wait: Some(wire::duration(waits().mean())),
         }))
     }
 
