@@ -39,6 +39,9 @@ pub struct OrderPace {
     lately_seconds: f64,
     /// Of the last half minute, the most orders a second that were made.
     proven: f64,
+    ordered_at: Instant,
+    /// Orders waited and none was made, until none has to wait.
+    stood_still: bool,
 }
 
 impl OrderPace {
@@ -56,6 +59,8 @@ impl OrderPace {
             orders_lately: 0.0,
             lately_seconds: 0.0,
             proven: 0.0,
+            ordered_at: now,
+            stood_still: false,
         }
     }
 
@@ -70,6 +75,7 @@ impl OrderPace {
     /// hears that a store is full comes again.
     pub fn order_made(&mut self, now: Instant) {
         self.count(now);
+        self.ordered_at = now;
         self.orders += 1.0;
         self.orders_lately += 1.0;
     }
@@ -142,6 +148,8 @@ impl OrderPace {
         let since_found = self.found_at.map(|at| now.saturating_duration_since(at));
         match (self.told.take(), since_found) {
             (Some(wait), since) if wait > TARGET_DELAY => {
+                let without_orders = now.saturating_duration_since(self.ordered_at);
+                self.stood_still |= without_orders > MOMENT;
                 // A claim leads to its order a moment later: sooner nothing is learned from it.
                 if since.is_none_or(|since| since >= MOMENT) {
                     self.found_at = Some(now);
@@ -153,7 +161,10 @@ impl OrderPace {
                 self.per_second = f64::INFINITY;
             }
             (Some(_), _) => {
-                self.per_second = self.per_second.max(self.safe());
+                // An outage is no crowd, after which claims may come no faster than orders can.
+                if std::mem::take(&mut self.stood_still) {
+                    self.per_second = self.per_second.max(self.safe());
+                }
                 // A pace that is not used says nothing of what a greater one would do.
                 if self.a_second(self.claims_lately) > self.per_second / 2.0 {
                     let grown = GROWTH_PER_SECOND.powf(looked_for.min(MOMENT).as_secs_f64());
