@@ -185,9 +185,9 @@ impl BatchCall for PlaceCall {
         lane: Lane,
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
-        let permit_wait = wire::duration(self.permit_wait());
+        let here = wire::duration(self.permit_wait());
         let message = || PlaceOrdersRequest {
-            permit_wait: Some(permit_wait),
+            permit_wait: Some(here),
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
@@ -203,9 +203,9 @@ impl BatchCall for PlaceCall {
         }
         // Where order-intake answers nothing, what is known here has to do.
         let told = answer.as_ref().ok().and_then(|answer| answer.permit_wait);
-        let told = told.and_then(wire::span);
-        self.claims
-            .orders_wait(told.unwrap_or_else(|| self.permit_wait()));
+        let here = self.permit_wait();
+        let everywhere = told.and_then(wire::span).unwrap_or(here);
+        self.claims.orders_wait(everywhere, here);
         let results = answer.map(|answer| answer.results);
         let placed = answer_each(&items, results.map_err(GatewayError::from), read_result);
         for _ in placed.iter().flatten().filter(|placed| is_new(placed)) {

@@ -134,10 +134,10 @@ impl Permits {
         self.state().pace.order_made(now());
     }
 
-    /// So long orders have to wait at all gateways: claims are served at a pace that leaves permits
-    /// for their orders.
-    pub fn orders_wait(&self, told: Duration) {
-        self.state().pace.orders_wait(told, now());
+    /// So long orders have to wait at all gateways, and at this one: claims are served at a pace that
+    /// leaves permits for their orders.
+    pub fn orders_wait(&self, everywhere: Duration, here: Duration) {
+        self.state().pace.orders_wait(everywhere, here, now());
     }
 
     /// How long a call of the lane takes, as measured of late.

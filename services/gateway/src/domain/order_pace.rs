@@ -40,7 +40,7 @@ pub struct OrderPace {
     /// Of the last half minute, the most orders a second that were made.
     proven: f64,
     ordered_at: Instant,
-    /// Orders waited and none was made, until none has to wait.
+    /// Orders waited and none was made, until no gateway tells of any that wait.
     stood_still: bool,
 }
 
@@ -80,10 +80,12 @@ impl OrderPace {
         self.orders_lately += 1.0;
     }
 
-    /// So long orders have to wait at present, at all gateways. Where they do they are made as fast
-    /// as can be.
-    pub fn orders_wait(&mut self, told: Duration, now: Instant) {
+    /// So long orders have to wait at present, at all gateways and at this one. Where they do they
+    /// are made as fast as can be. The end of an outage is known here first: means outlast it.
+    pub fn orders_wait(&mut self, everywhere: Duration, here: Duration, now: Instant) {
         self.count(now);
+        let told = if self.stood_still { here } else { everywhere };
+        self.stood_still &= everywhere > TARGET_DELAY;
         self.told = Some(self.told.map_or(told, |before| before.max(told)));
     }
 
@@ -162,7 +164,7 @@ impl OrderPace {
             }
             (Some(_), _) => {
                 // An outage is no crowd, after which claims may come no faster than orders can.
-                if std::mem::take(&mut self.stood_still) {
+                if self.stood_still {
                     self.per_second = self.per_second.max(self.safe());
                 }
                 // A pace that is not used says nothing of what a greater one would do.
@@ -226,7 +228,7 @@ mod tests {
     /// Orders have to wait for so long, until it was looked at.
     fn stood(pace: &mut OrderPace, wait: Duration, from: Instant) -> Instant {
         pace.within(MS, from + LOOK_EVERY);
-        pace.orders_wait(wait, from + LOOK_EVERY);
+        pace.orders_wait(wait, wait, from + LOOK_EVERY);
         pace.within(MS, from + 2 * LOOK_EVERY);
         from + 2 * LOOK_EVERY
     }
@@ -288,7 +290,7 @@ mod tests {
         for _ in 0..500 {
             now += MS;
             pace.order_made(now);
-            pace.orders_wait(500 * MS, now);
+            pace.orders_wait(500 * MS, 500 * MS, now);
         }
         assert!(is_near(&pace, 800.0), "{pace:?}");
     }
@@ -302,7 +304,7 @@ mod tests {
         for _ in 0..10_000 {
             now += MS;
             pace.coupon_issued(now);
-            pace.orders_wait(MS, now);
+            pace.orders_wait(MS, MS, now);
         }
         let grown = found * GROWTH_PER_SECOND.powi(10);
         assert!(
@@ -330,7 +332,7 @@ mod tests {
         assert_eq!(pace.per_second(), FIRST_WINDOW, "no order is made for 6 s");
         pace.within(MS, now + LOOK_EVERY);
         assert_eq!(pace.per_second(), FIRST_WINDOW, "nothing is known yet");
-        pace.orders_wait(Duration::ZERO, now + LOOK_EVERY);
+        pace.orders_wait(5_000 * MS, Duration::ZERO, now + LOOK_EVERY);
         pace.within(MS, now + 2 * LOOK_EVERY);
         let half = 500.0 * (-(26 * LOOK_EVERY).div_duration_f64(MEMORY)).exp();
         assert!(
