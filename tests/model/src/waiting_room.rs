@@ -57,6 +57,8 @@ impl Default for Scenario {
 pub struct Outcome {
     /// Served in each second.
     pub served: Vec<u64>,
+    /// How long all those were in flight together who were served in each second, in seconds.
+    pub in_flight: Vec<f64>,
     /// How long those waited who had to, in seconds, the shortest first.
     pub waits: Vec<f64>,
     /// Shoppers before whom somebody was served who came two seconds later, although they came back
@@ -64,6 +66,8 @@ pub struct Outcome {
     pub overtaken: u64,
     /// Calls of those who asked again.
     pub asks: u64,
+    /// The longest that one was told to stay away, in seconds.
+    pub longest_away: f64,
     /// First estimates that were told, and those that were kept.
     pub estimates: (u64, u64),
     /// Permits that nobody used while somebody waited, in permit-seconds.
@@ -83,6 +87,13 @@ impl Outcome {
             .skip(seconds.start)
             .sum();
         served as f64 / span / capacity
+    }
+
+    /// How long one was in flight who was served from one second to another, in the mean.
+    pub fn flight(&self, seconds: std::ops::Range<usize>) -> f64 {
+        let served: u64 = self.served[seconds.clone()].iter().sum();
+        let in_flight: f64 = self.in_flight[seconds].iter().sum();
+        in_flight / served as f64
     }
 
     /// The wait that this share of those who waited did not exceed.

@@ -157,6 +157,57 @@ fn no_permit_is_idle_while_somebody_waits() {
 }
 
 #[test]
+fn whoever_is_served_waits_about_a_tenth_of_a_second_at_issuance() {
+    let flight = run(&flood(1_000.0, 3.0)).flight(SETTLED_FROM..15);
+    assert!((0.08..0.2).contains(&flight), "{flight} s");
+}
+
+#[test]
+fn where_issuance_becomes_slower_its_queue_is_short_again_after_two_seconds() {
+    let outcome = run(&Scenario {
+        capacity: Box::new(|now| if now < 8.0 { 2_000.0 } else { 500.0 }),
+        arrivals: Box::new(|_| 4_000.0),
+        ..flood(2_000.0, 2.0)
+    });
+    let flight = outcome.flight(10..15);
+    assert!(flight < 0.15, "{flight} s");
+    let flat = outcome.goodput(8..15, 500.0);
+    assert!(flat >= 0.95, "{flat}");
+}
+
+#[test]
+fn a_hiccup_of_issuance_sends_nobody_to_the_queue() {
+    let outcome = run(&Scenario {
+        capacity: Box::new(|now| if now % 2.0 < 0.15 { 0.0 } else { 1_000.0 }),
+        arrivals: Box::new(|_| 700.0),
+        ..flood(1_000.0, 0.7)
+    });
+    assert_eq!(outcome.waits.len(), 0);
+}
+
+#[test]
+fn those_who_wait_are_there_within_seconds_when_turns_come_sooner_than_thought() {
+    let outcome = run(&Scenario {
+        seconds: 30,
+        capacity: Box::new(|now| if now < 10.0 { 20.0 } else { 1_000.0 }),
+        arrivals: Box::new(|now| if now < 4.0 { 250.0 } else { 0.0 }),
+        ..flood(1_000.0, 1.0)
+    });
+    let late: u64 = outcome.served[16..].iter().sum();
+    assert_eq!(late, 0);
+}
+
+#[test]
+fn nobody_is_told_to_stay_away_for_more_than_two_minutes() {
+    let outcome = run(&Scenario {
+        gateways: 1,
+        arrivals: Box::new(|now| if now < 2.0 { 20_000.0 } else { 0.0 }),
+        ..flood(20.0, 1.0)
+    });
+    assert!(outcome.longest_away <= 121.0, "{} s", outcome.longest_away);
+}
+
+#[test]
 fn a_run_is_decided_by_its_seed() {
     let outcome = |seed| {
         let scenario = Scenario {

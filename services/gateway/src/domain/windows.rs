@@ -184,4 +184,25 @@ mod tests {
         assert_eq!(tried.able_per_second, 1.0);
         assert!(tried.can_take > windows.idle(now + 1_000 * MS));
     }
+
+    #[test]
+    fn however_late_orders_are_answered_a_batch_of_them_may_be_in_flight_and_of_claims_one() {
+        let (lanes, began) = (Lanes::new(4u16).unwrap(), Instant::now());
+        let late = Answer {
+            waited: 10_000 * MS,
+            took: 10_000 * MS,
+        };
+        let permits = |mut windows: Windows| {
+            let mut now = began;
+            for lane in (0..50).flat_map(|_| lanes.all()) {
+                windows.begin(lane, now);
+                now += 10_000 * MS;
+                windows.end(lane, Some(late), now);
+            }
+            windows.permits(now)
+        };
+        assert_eq!(permits(Windows::of_claims(lanes, began)), 4.0);
+        let of_orders = permits(Windows::of_orders(lanes, began));
+        assert!((50.0..100.0).contains(&of_orders), "{of_orders}");
+    }
 }

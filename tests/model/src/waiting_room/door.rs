@@ -136,6 +136,7 @@ impl Simulation<'_> {
         one.step += 1;
         let (turn, step, returns) = (one.turn, one.step, one.returns);
         self.gateways[gateway].promises.add(turn, at);
+        self.outcome.longest_away = self.outcome.longest_away.max(back_at - self.now);
         if returns {
             self.plan(back_at + ON_THE_WAY, Event::Asks { shopper, step });
         }

@@ -7,7 +7,7 @@ use std::{
 use tidegate_gateway::domain::{
     promises::Promises,
     queue::{Snapshot, ask_after_opening},
-    tuning::ASKS_PER_PROCESSOR,
+    tuning::{ASKS_PER_PROCESSOR, REPORT_INTERVAL},
     wait_queue::{Key, WaitQueue},
     window::Answer,
     windows::Windows,
@@ -21,7 +21,7 @@ use super::{
 };
 
 const STEP: f64 = 0.001;
-pub(super) const REPORT_EVERY: f64 = 0.2;
+pub(super) const REPORT_EVERY: f64 = REPORT_INTERVAL.as_secs_f64();
 /// A message between two processes takes so long.
 pub(super) const ON_THE_WAY: f64 = 0.002;
 /// Nobody is overtaken by whoever came less than so many seconds later.
@@ -140,6 +140,7 @@ impl<'a> Simulation<'a> {
             latest_served: 0.0,
             outcome: Outcome {
                 served: vec![0; scenario.seconds as usize + 1],
+                in_flight: vec![0.0; scenario.seconds as usize + 1],
                 ..Outcome::default()
             },
         }
@@ -324,6 +325,7 @@ impl<'a> Simulation<'a> {
             .windows
             .end(lane_of, Some(answer), now);
         self.outcome.served[self.now as usize] += 1;
+        self.outcome.in_flight[self.now as usize] += answer.took.as_secs_f64();
         if waits {
             self.outcome.waits.push(self.now - came_at);
         }

@@ -120,7 +120,12 @@ pub fn ask_after_opening(turn: Turn, waiting: u64, asks_per_second: f64) -> Dura
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use tidegate_types::Cohort;
+
     use super::*;
+    use crate::domain::{promises::Promises, tuning::ASKS_PER_PROCESSOR};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -165,5 +170,31 @@ mod tests {
             ask_after_opening(Turn::FIRST, 100_000, 500.0),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_crowd_that_waits_takes_no_more_than_a_fiftieth_of_the_processors() {
+        // Two of them, each of which answers 10,000 asks a second.
+        let (now, budget) = (Instant::now(), 2.0 * ASKS_PER_PROCESSOR);
+        let mut promises = Promises::new(now);
+        for position in 10_000..20_000 {
+            let asked = Asked {
+                position,
+                able_per_second: 50.0,
+                fastest_per_second: 50.0,
+                latest: latest_ask(promises.total(), budget),
+            };
+            let most = asked.most_asks_per_second(budget, 50.0);
+            let back_at = promises.free_from(now + asked.ask_after(0.5), most);
+            promises.add(Turn::first_of(Cohort::BEFORE_OPENING), back_at);
+        }
+        let mut left = promises.total();
+        for seconds in 1..=180 {
+            promises.end(Turn::FIRST, now + seconds * SECOND);
+            let asks = left - promises.total();
+            assert!(asks < 400, "{asks} in one second");
+            left = promises.total();
+        }
+        assert_eq!(left, 0);
     }
 }
