@@ -6,5 +6,6 @@ pub mod credentials;
 pub mod postgres;
 pub mod processes;
 mod records;
+mod service;
 pub mod stack;
 pub mod way_in;

@@ -19,10 +19,10 @@ use anyhow::{Context, Result};
 use sqlx::postgres::PgConnectOptions;
 
 pub use binaries::Binaries;
-pub use databases::Database;
 pub use stall::Stalled;
 pub use test_server::TestServer;
 
+use crate::service::Service;
 use account::Account;
 pub(crate) use account::folder_of_choice;
 use cluster::Settings;
@@ -157,10 +157,10 @@ impl Postgres {
         Some(self.own.as_ref()?.command_mark())
     }
 
-    /// The URL with which the owner of a database reaches it.
-    pub fn database_url(&self, database: Database) -> String {
-        let name = database.name(&self.options.database_prefix);
-        databases::url_at(&self.superuser, &name, self.passwords.of(database))
+    /// The URL with which a service reaches its database.
+    pub fn database_url(&self, service: Service) -> String {
+        let name = service.database(&self.options.database_prefix);
+        databases::url_at(&self.superuser, &name, self.passwords.of(service))
     }
 
     /// How a superuser connects, for what only one may see.

@@ -24,8 +24,9 @@ use crate::{
     records::Records,
 };
 
+pub use crate::service::Service;
 pub use connections::connections_of;
-pub use options::{Service, StackOptions};
+pub use options::StackOptions;
 use ports::Ports;
 pub use replica::{Place, Replica};
 
@@ -237,7 +238,8 @@ impl Stack {
 
     /// The URL with which a service reaches its database; none for the gateway, which has none.
     pub fn database_url(&self, service: Service) -> Option<String> {
-        Some(self.postgres.database_url(service.database()?))
+        let has_one = Service::WITH_DATABASE.contains(&service);
+        has_one.then(|| self.postgres.database_url(service))
     }
 
     pub fn options(&self) -> &StackOptions {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
-use tidegate_local::postgres::{Database, Postgres, PostgresOptions};
+use tidegate_local::{
+    postgres::{Postgres, PostgresOptions},
+    stack::Service,
+};
 
 fn options(home: &Path) -> PostgresOptions {
     PostgresOptions {
@@ -28,22 +31,22 @@ async fn stopped_and_removed(mut postgres: Postgres) -> Result<()> {
     postgres.remove_data().await
 }
 
-async fn connect(postgres: &Postgres, database: Database) -> Result<PgConnection> {
-    Ok(PgConnection::connect(&postgres.database_url(database)).await?)
+async fn connect(postgres: &Postgres, service: Service) -> Result<PgConnection> {
+    Ok(PgConnection::connect(&postgres.database_url(service)).await?)
 }
 
 #[tokio::test]
 async fn a_killed_server_comes_back_with_what_was_committed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut postgres = started(options(folder.path())).await?;
-    let mut quota = connect(&postgres, Database::Quota).await?;
+    let mut quota = connect(&postgres, Service::Quota).await?;
     quota
         .execute("CREATE TABLE kept (value int); INSERT INTO kept VALUES (42)")
         .await?;
     postgres.kill().await?;
     assert!(quota.execute("SELECT 1").await.is_err());
     postgres.start().await?;
-    let mut quota = connect(&postgres, Database::Quota).await?;
+    let mut quota = connect(&postgres, Service::Quota).await?;
     let kept = quota.fetch_one("SELECT value FROM kept").await?;
     assert_eq!(kept.get::<i32, _>(0), 42);
     drop(quota);
@@ -54,14 +57,14 @@ async fn a_killed_server_comes_back_with_what_was_committed() -> Result<()> {
 async fn a_service_reaches_its_own_database_only_and_fsync_is_on() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let postgres = started(options(folder.path())).await?;
-    let mut issuance = connect(&postgres, Database::Issuance).await?;
+    let mut issuance = connect(&postgres, Service::Issuance).await?;
     for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
         let show = format!("SHOW {setting}");
         let shown: String = issuance.fetch_one(show.as_str()).await?.get(0);
         assert_eq!(shown, "on", "{setting}");
     }
     let of_another = postgres
-        .database_url(Database::Issuance)
+        .database_url(Service::Issuance)
         .replace("/tidegate_issuance?", "/tidegate_quota?");
     let refusal = PgConnection::connect(&of_another).await.unwrap_err();
     let refusal = refusal.to_string();
@@ -93,12 +96,12 @@ async fn a_server_that_is_there_already_gets_databases_of_its_own_prefix_and_los
         ..options(&folder.path().join("borrower"))
     };
     let mut borrower = started(there.clone()).await?;
-    let mut orders = connect(&borrower, Database::OrderIntake).await?;
+    let mut orders = connect(&borrower, Service::OrderIntake).await?;
     orders.execute("CREATE TABLE kept (value int)").await?;
     assert!(borrower.kill().await.is_err(), "it is not ours to kill");
     let reset = true;
     prepared(PostgresOptions { reset, ..there }).await?;
-    assert!(connect(&borrower, Database::OrderIntake).await.is_err());
+    assert!(connect(&borrower, Service::OrderIntake).await.is_err());
     stopped_and_removed(server).await
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use tidegate_client::{heal, replicas};
 use tidegate_local::{
-    postgres::{DATABASE_URL_VARIABLE, Database},
+    postgres::DATABASE_URL_VARIABLE,
     stack::{Service, Stack, StackOptions},
 };
 use tokio::process::Command;
@@ -70,7 +70,7 @@ impl Suite {
                 execute(&postgres, include_str!("../queries/write_wal_late.sql")).await?;
             }
             Some(Mutation::DropUniqueKey) => {
-                let issuance = database(&stack, Database::Issuance);
+                let issuance = database(&stack, Service::Issuance);
                 execute(&issuance, include_str!("../queries/drop_unique_key.sql")).await?;
             }
             _ => {}
@@ -93,8 +93,8 @@ impl Suite {
 }
 
 /// A database of the stack, by a superuser and past every proxy.
-pub fn database(stack: &Stack, database: Database) -> PgConnectOptions {
-    let name = database.name(&stack.options().database_prefix);
+pub fn database(stack: &Stack, service: Service) -> PgConnectOptions {
+    let name = service.database(&stack.options().database_prefix);
     stack.postgres().superuser().database(&name)
 }
 

@@ -20,7 +20,7 @@ use anyhow::Result;
 use rand::{Rng, rngs::StdRng};
 use sqlx::postgres::PgConnectOptions;
 use tidegate_client::{CampaignTerms, Gateway, Staff};
-use tidegate_local::{postgres::Database, stack::Stack};
+use tidegate_local::stack::{Service, Stack};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -84,7 +84,7 @@ impl Scene {
             staff,
             ledger: Ledger::default(),
             tally,
-            issuance: database(stack, Database::Issuance),
+            issuance: database(stack, Service::Issuance),
             habits,
             seed,
             shoppers: campaigns.iter().map(|_| AtomicU32::new(0)).collect(),

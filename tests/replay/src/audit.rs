@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sqlx::{Column, Connection, PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
-use tidegate_local::{postgres::Database, stack::Stack};
+use tidegate_local::stack::{Service, Stack};
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -54,15 +54,15 @@ pub struct Books {
 
 impl Books {
     pub async fn open(stack: &Stack) -> Result<Self> {
-        let connect = async |database| {
-            let silent = || format!("the {database:?} database cannot be reached for the audit");
-            let url = stack.postgres().database_url(database);
+        let connect = async |service| {
+            let silent = || format!("the database of {service:?} cannot be reached for the audit");
+            let url = stack.postgres().database_url(service);
             PgConnection::connect(&url).await.with_context(silent)
         };
         Ok(Self {
-            quota: connect(Database::Quota).await?,
-            issuance: connect(Database::Issuance).await?,
-            order_intake: connect(Database::OrderIntake).await?,
+            quota: connect(Service::Quota).await?,
+            issuance: connect(Service::Issuance).await?,
+            order_intake: connect(Service::OrderIntake).await?,
         })
     }
 

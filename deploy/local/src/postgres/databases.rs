@@ -8,47 +8,24 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConne
 use tidegate_ctl::keys::write_secret;
 use tidegate_pg::CHANGE_LOG;
 
+use crate::service::Service;
+
 const PASSWORD_LENGTH: usize = 32;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Database {
-    Quota,
-    /// Coupons and the leases they are spent from.
-    Issuance,
-    OrderIntake,
-}
-
-impl Database {
-    pub const ALL: [Self; 3] = [Self::Quota, Self::Issuance, Self::OrderIntake];
-
-    /// The name of the database and of the role that owns it.
-    pub fn name(self, prefix: &str) -> String {
-        format!("{prefix}_{}", self.service())
-    }
-
-    fn service(self) -> &'static str {
-        match self {
-            Self::Quota => "quota",
-            Self::Issuance => "issuance",
-            Self::OrderIntake => "order_intake",
-        }
-    }
-}
-
 #[derive(Debug)]
-pub(super) struct Passwords(BTreeMap<Database, String>);
+pub(super) struct Passwords(BTreeMap<Service, String>);
 
 impl Passwords {
     pub(super) fn load_or_make(home: &Path) -> Result<Self> {
-        let passwords = Database::ALL.map(|database| {
-            let file = home.join(format!("{}.password", database.service()));
-            Ok((database, password_in(&file)?))
+        let passwords = Service::WITH_DATABASE.map(|service| {
+            let file = home.join(format!("{}.password", service.name().replace('-', "_")));
+            Ok((service, password_in(&file)?))
         });
         Ok(Self(passwords.into_iter().collect::<Result<_>>()?))
     }
 
-    pub(super) fn of(&self, database: Database) -> &str {
-        self.0.get(&database).map_or("", String::as_str)
+    pub(super) fn of(&self, service: Service) -> &str {
+        self.0.get(&service).map_or("", String::as_str)
     }
 }
 
@@ -75,14 +52,14 @@ pub(super) async fn create(
     passwords: &Passwords,
 ) -> Result<()> {
     let mut connection = connect(superuser).await?;
-    for database in Database::ALL {
-        let name = database.name(prefix);
+    for service in Service::WITH_DATABASE {
+        let name = service.database(prefix);
         let role = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)");
         let role_exists: bool = role.bind(&name).fetch_one(&mut connection).await?;
         let verb = if role_exists { "ALTER" } else { "CREATE" };
         // Names and passwords are our own letters and digits: DDL takes no parameters.
         connection
-            .execute(format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{}'", passwords.of(database)).as_str())
+            .execute(format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{}'", passwords.of(service)).as_str())
             .await
             .with_context(|| format!("The role {name} cannot be made: the URL must be a superuser's"))?;
         let there =
@@ -115,8 +92,8 @@ async fn protect_change_log(superuser: &PgConnectOptions, database: &str) -> Res
 /// Drops the databases, cutting whoever uses them, and their roles.
 pub(super) async fn drop_all(superuser: &PgConnectOptions, prefix: &str) -> Result<()> {
     let mut connection = connect(superuser).await?;
-    for database in Database::ALL {
-        let name = database.name(prefix);
+    for service in Service::WITH_DATABASE {
+        let name = service.database(prefix);
         for statement in [
             format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
             format!("DROP ROLE IF EXISTS \"{name}\""),

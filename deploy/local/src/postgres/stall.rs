@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::{Database, Postgres};
-use crate::processes;
+use super::Postgres;
+use crate::{processes, service::Service};
 
 /// How often processes are looked for that began meanwhile.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -16,7 +16,8 @@ const WRITERS: [&str; 3] = ["walwriter", "checkpointer", "background writer"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stalled {
-    Backends(Database),
+    /// Those of one service.
+    Backends(Service),
     /// Whatever writes to the disk: the backends of all services, and the server's own writers.
     Disk,
 }
@@ -60,14 +61,14 @@ impl Postgres {
 
     /// What the titles of these processes contain. A backend's names its role and its database.
     fn titles(&self, stalled: Stalled) -> Vec<String> {
-        let of_owner = |database: Database| {
-            let name = database.name(&self.options.database_prefix);
+        let of_owner = |service: Service| {
+            let name = service.database(&self.options.database_prefix);
             format!("{name} {name} ")
         };
         match stalled {
-            Stalled::Backends(database) => vec![of_owner(database)],
+            Stalled::Backends(service) => vec![of_owner(service)],
             Stalled::Disk => {
-                let backends = Database::ALL.into_iter().map(of_owner);
+                let backends = Service::WITH_DATABASE.into_iter().map(of_owner);
                 backends.chain(WRITERS.map(str::to_owned)).collect()
             }
         }

@@ -2,53 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{credentials::Identity, postgres::Database};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
-    Quota,
-    Issuance,
-    OrderIntake,
-    Gateway,
-}
-
-impl Service {
-    /// Each after those it calls.
-    pub const START_ORDER: [Self; 4] = [
-        Self::Quota,
-        Self::Issuance,
-        Self::OrderIntake,
-        Self::Gateway,
-    ];
-
-    /// Who it is to the others.
-    pub fn identity(self) -> Identity {
-        match self {
-            Self::Quota => Identity::Quota,
-            Self::Issuance => Identity::Issuance,
-            Self::OrderIntake => Identity::OrderIntake,
-            Self::Gateway => Identity::Gateway,
-        }
-    }
-
-    /// The service's name, which its replicas' names begin with.
-    pub fn name(self) -> &'static str {
-        self.identity().name()
-    }
-
-    pub fn binary(self) -> String {
-        format!("tidegate-{}", self.name())
-    }
-
-    pub fn database(self) -> Option<Database> {
-        match self {
-            Self::Quota => Some(Database::Quota),
-            Self::Issuance => Some(Database::Issuance),
-            Self::OrderIntake => Some(Database::OrderIntake),
-            Self::Gateway => None,
-        }
-    }
-}
+use crate::service::Service;
 
 /// What a stack is asked to be. [`StackOptions::new`] is the default of the command line.
 #[derive(Debug, Clone)]

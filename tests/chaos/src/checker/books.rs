@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, postgres::PgRow};
-use tidegate_local::{postgres::Database, stack::Stack};
+use tidegate_local::stack::{Service, Stack};
 use tidegate_proto::r#type::v1::OrderState;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -116,14 +116,14 @@ pub struct Books {
 
 impl Books {
     pub async fn open(stack: &Stack) -> Result<Self> {
-        let connect = async |database: Database| {
-            let connection = crate::suite::database(stack, database).connect().await;
-            connection.with_context(|| format!("{database:?} cannot be reached for the check"))
+        let connect = async |service: Service| {
+            let connection = crate::suite::database(stack, service).connect().await;
+            connection.with_context(|| format!("{service:?} cannot be reached for the check"))
         };
         Ok(Self {
-            quota: connect(Database::Quota).await?,
-            issuance: connect(Database::Issuance).await?,
-            order_intake: connect(Database::OrderIntake).await?,
+            quota: connect(Service::Quota).await?,
+            issuance: connect(Service::Issuance).await?,
+            order_intake: connect(Service::OrderIntake).await?,
         })
     }
 

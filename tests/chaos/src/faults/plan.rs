@@ -9,7 +9,7 @@ use rand::{
     seq::{IndexedRandom, SliceRandom},
 };
 
-use tidegate_local::postgres::{Database, Stalled};
+use tidegate_local::{postgres::Stalled, stack::Service};
 
 use super::{Deed, Fault, Kind};
 use crate::{
@@ -189,9 +189,9 @@ impl Plan {
                 let what = "rolling restart".to_owned();
                 (what, Deed::RollingRestart, Duration::ZERO)
             }
-            Kind::StallQuotaDatabase => self.stall(Stalled::Backends(Database::Quota)),
-            Kind::StallIssuanceDatabase => self.stall(Stalled::Backends(Database::Issuance)),
-            Kind::StallOrderIntakeDatabase => self.stall(Stalled::Backends(Database::OrderIntake)),
+            Kind::StallQuotaDatabase => self.stall(Stalled::Backends(Service::Quota)),
+            Kind::StallIssuanceDatabase => self.stall(Stalled::Backends(Service::Issuance)),
+            Kind::StallOrderIntakeDatabase => self.stall(Stalled::Backends(Service::OrderIntake)),
             Kind::StallDisk => self.stall(Stalled::Disk),
         }
     }

@@ -6,10 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::join_all;
 use tidegate_client::eventually;
 use tidegate_e2e::Suite;
-use tidegate_local::{
-    postgres::{Database, Stalled},
-    stack::Service,
-};
+use tidegate_local::{postgres::Stalled, stack::Service};
 use tokio::time::timeout;
 
 /// Just below the time after which a commit counts as lost.
@@ -48,7 +45,7 @@ async fn claims_with_short_deadlines_are_served_again_once_the_database_goes_on(
             let shopper = format!("during-{stall}-{number}");
             patient.claim("tea", &shopper, "r-1").await
         });
-        let backends = Stalled::Backends(Database::Issuance);
+        let backends = Stalled::Backends(Service::Issuance);
         let stalled = suite.stack.postgres().stall(backends, STALL);
         tokio::join!(stalled, join_all(crowd)).0?;
         for deadline_ms in DEADLINES_MS {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sqlx::{Connection, Executor, PgConnection};
-use tidegate_local::postgres::{Database, Postgres, PostgresOptions};
+use tidegate_local::{
+    postgres::{Postgres, PostgresOptions},
+    stack::Service,
+};
 use tidegate_replay::{
     audit::{Audit, Books, Subject},
     ledger::{Ledger, ToldStanding},
@@ -21,19 +24,15 @@ const SOUND: &str = include_str!("sound.sql");
 const FAULTS: &str = include_str!("faults.sql");
 const ORDER: &str = "00000000-0000-0000-0000-0000000000aa";
 
-async fn database(
-    postgres: &Postgres,
-    database: Database,
-    service: &str,
-    change: &str,
-) -> Result<PgConnection> {
-    let mut connection = PgConnection::connect(&postgres.database_url(database)).await?;
+async fn database(postgres: &Postgres, service: Service, change: &str) -> Result<PgConnection> {
+    let mut connection = PgConnection::connect(&postgres.database_url(service)).await?;
     connection
         .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         .await?;
     let folder = format!(
-        "{}/../../services/{service}/migrations",
-        env!("CARGO_MANIFEST_DIR")
+        "{}/../../services/{}/migrations",
+        env!("CARGO_MANIFEST_DIR"),
+        service.name()
     );
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .context(folder)?
@@ -47,7 +46,7 @@ async fn database(
     }
     let rows = SOUND
         .split("\n--- ")
-        .find_map(|rows| rows.strip_prefix(service));
+        .find_map(|rows| rows.strip_prefix(service.name()));
     connection.execute(rows.context("no rows")?).await?;
     connection.execute(change).await?;
     Ok(connection)
@@ -60,9 +59,9 @@ async fn audit(
     [quota, issuance, orders]: [&str; 3],
 ) -> Result<Audit> {
     let mut books = Books {
-        quota: database(postgres, Database::Quota, "quota", quota).await?,
-        issuance: database(postgres, Database::Issuance, "issuance", issuance).await?,
-        order_intake: database(postgres, Database::OrderIntake, "order-intake", orders).await?,
+        quota: database(postgres, Service::Quota, quota).await?,
+        issuance: database(postgres, Service::Issuance, issuance).await?,
+        order_intake: database(postgres, Service::OrderIntake, orders).await?,
     };
     let subject = Subject {
         campaign_number: 1,
