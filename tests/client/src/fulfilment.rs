@@ -53,24 +53,16 @@ impl Fulfilment {
         part(answer.into_inner().order, "fail_order")
     }
 
-    pub async fn stream(
-        &self,
-        message: StreamOrdersRequest,
-    ) -> Result<Streaming<StreamOrdersResponse>, Status> {
-        let request = self.bearer.request(message);
-        Ok(self.feed.clone().stream_orders(request).await?.into_inner())
-    }
-
     /// Reads the feed from where a consumer has come to.
     pub async fn stream_on(
         &self,
         consumer: &str,
     ) -> Result<Streaming<StreamOrdersResponse>, Status> {
-        self.stream(StreamOrdersRequest {
+        let request = self.bearer.request(StreamOrdersRequest {
             consumer: consumer.into(),
             ..StreamOrdersRequest::default()
-        })
-        .await
+        });
+        Ok(self.feed.clone().stream_orders(request).await?.into_inner())
     }
 
     pub async fn acknowledge(&self, consumer: &str, cursor: &str) -> Result<(), Status> {

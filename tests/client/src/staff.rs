@@ -10,12 +10,11 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     issuance::v1::{
-        Grant, GrantCouponsRequest, GrantResult, RevokeCouponRequest, RevokeCouponResponse,
+        Grant, GrantCouponsRequest, GrantResult,
         coupon_admin_service_client::CouponAdminServiceClient,
     },
     order_intake::v1::{
-        CloseStoresRequest, CloseStoresResponse, SetStoreStateRequest, Store, StoreState,
-        UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
+        Store, UpsertStoresRequest, UpsertStoresResponse, store_service_client::StoreServiceClient,
     },
     quota::v1::{
         AddBudgetRequest, AddBudgetResponse, AuditCampaignRequest, AuditCampaignResponse,
@@ -298,30 +297,6 @@ impl Staff {
         part(page, "upsert_stores")
     }
 
-    /// Closes a store for a reason, or opens it if there is none.
-    pub async fn set_store_state(&self, store_id: &str, reason: &str) -> Result<Store, Status> {
-        let state = if reason.is_empty() {
-            StoreState::Open
-        } else {
-            StoreState::Closed
-        };
-        let request = self.request(SetStoreStateRequest {
-            store_id: store_id.into(),
-            state: state.into(),
-            reason: reason.into(),
-        });
-        let answer = self.stores().set_store_state(request).await?;
-        part(answer.into_inner().store, "set_store_state")
-    }
-
-    pub async fn close_stores(
-        &self,
-        message: CloseStoresRequest,
-    ) -> Result<CloseStoresResponse, Status> {
-        let answer = self.stores().close_stores(self.request(message)).await?;
-        Ok(answer.into_inner())
-    }
-
     calls! {
         read(campaign_id: &str) = campaigns.get_campaign(GetCampaignRequest).campaign -> Campaign;
         audit(campaign_id: &str)
@@ -331,7 +306,5 @@ impl Staff {
             reason = WHY) = campaigns.add_budget(AddBudgetRequest) -> AddBudgetResponse;
         end(campaign_id: &str; reason = WHY)
             = campaigns.end_campaign(EndCampaignRequest) -> EndCampaignResponse;
-        revoke(shopper_id: &str, coupon_code: &str; reason = WHY)
-            = coupon_admin.revoke_coupon(RevokeCouponRequest) -> RevokeCouponResponse;
     }
 }

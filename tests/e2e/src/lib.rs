@@ -14,14 +14,12 @@ use tidegate_local::{
 };
 use tidegate_proto::{
     gateway::v1::PlaceOrderRequest,
-    order_intake::v1::Store,
     r#type::v1::{Order, OrderState},
 };
 use tidegate_replay::collector::Collector;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-pub use books::SlotBooking;
 pub use facts::Facts;
 
 pub const ISSUANCES: [&str; 2] = ["issuance-0", "issuance-1"];
@@ -87,12 +85,6 @@ impl Suite {
             .open(CampaignTerms::open(campaign, stock))
             .await?;
         Ok(())
-    }
-
-    /// The same, and a store.
-    pub async fn open_with_store(&self, campaign: &str, store: Store) -> Result<()> {
-        self.staff.put_stores(vec![store]).await?;
-        self.open(campaign, 1_000).await
     }
 
     /// Waits until the order's coupon is given back.

@@ -27,6 +27,25 @@ async fn a_coupon_is_given_back_again_and_again_until_it_worked_also_by_the_next
 }
 
 #[tokio::test]
+async fn an_order_cancelled_while_its_coupon_is_redeemed_leaves_the_coupon_to_the_next() {
+    let suite = Suite::start().await;
+    suite.issuance.hang().await;
+    let mut impatient = item("alice", "r-1", &code(1));
+    impatient.deadline_ms = 300;
+    let pending = suite.order(impatient).await;
+    assert_eq!(pending.state(), OrderState::Pending);
+    let cancelled = suite.cancel(&pending).await.unwrap();
+    assert_eq!(cancelled.state(), OrderState::Cancelled);
+    suite.issuance.go_on();
+    suite.until_released(&pending).await;
+    let next = suite.order(item("alice", "r-2", &code(1))).await;
+    assert_eq!(next.state(), OrderState::Accepted);
+    // However often the first one is cancelled.
+    suite.cancel(&pending).await.unwrap();
+    assert_eq!(suite.issuance.holder(&code(1)), Some(next.order_id));
+}
+
+#[tokio::test]
 async fn a_new_order_with_a_coupon_that_is_on_its_way_back_waits_for_it() {
     let suite = Suite::start().await;
     let first = suite.order(item("alice", "r-1", &code(1))).await;

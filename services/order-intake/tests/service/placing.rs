@@ -19,6 +19,9 @@ async fn an_order_with_a_good_coupon_is_accepted_and_reads_back_the_same_everywh
     assert!(!answer.replayed);
     assert_eq!(order.lines, asked.lines);
     assert_eq!(order.masked_coupon_code, "************0001");
+    let amounts = [&order.total, &order.discount, &order.amount_to_pay];
+    let amounts = amounts.map(|amount| amount.as_ref().unwrap().minor_units);
+    assert_eq!(amounts, [2_500, 1_000, 1_500]);
     let trace = TraceContext::parse(&asked.traceparent).unwrap();
     assert_eq!(order.trace_id, trace.trace_id());
     assert_eq!(suite.get(&order).await, order);

@@ -6,6 +6,7 @@ use tidegate_proto::{
     },
     r#type::v1::{OrderState, Reason, Refusal},
 };
+use tidegate_rpc::refusal::from_status;
 use tidegate_test_kit::heard;
 use tidegate_types as types;
 
@@ -159,7 +160,21 @@ async fn reads_and_stores_with_bad_fields_name_them() {
     let request = suite.with_token(state, "stores:write", None);
     let set = suite.stores(Identity::Staff).set_store_state(request).await;
     assert_eq!(bad_fields(&set.unwrap_err()), ["reason"]);
+}
+
+#[tokio::test]
+async fn what_fulfilment_cannot_ask_for_is_named() {
+    let suite = Suite::start().await;
     let order = suite.order(item("alice", "r-1", &code(1))).await;
     let nameless = suite.fail(&order, " ").await.unwrap_err();
     assert_eq!(bad_fields(&nameless), ["note"]);
+    use OrderState::{Accepted, Cancelled, Pending, Ready};
+    for impossible in [Pending, Accepted, Cancelled] {
+        let refused = suite.advance(&order, impossible).await.unwrap_err();
+        assert_eq!(bad_fields(&refused), ["state"]);
+    }
+    let leap = from_status(&suite.advance(&order, Ready).await.unwrap_err());
+    assert_eq!(leap.reason, types::Reason::OrderStateConflict);
+    let state = ("state".to_owned(), "ACCEPTED".to_owned());
+    assert_eq!(leap.metadata, [state]);
 }

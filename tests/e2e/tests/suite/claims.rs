@@ -2,7 +2,7 @@
 //! first, whatever its campaign has become; and the crowd that comes after the last coupon is
 //! answered from what gateways remember.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
@@ -10,21 +10,18 @@ use tidegate_client::{CampaignTerms, HOUR, Told, becomes, claim_of, later, never
 use tidegate_e2e::{ISSUANCES, Suite, hold};
 use tidegate_proto::{
     gateway::v1::{ClaimCouponRequest, IssuedClaim, get_claim_response::Outcome},
-    r#type::v1::{IssuanceControl, RedemptionControl},
+    r#type::v1::IssuanceControl,
 };
 use tokio::time::sleep;
 use tonic::Code;
 
 const OPEN_FOR: Duration = Duration::from_secs(4);
-/// A gateway hears of a change and looks at what it has to learn within this time.
-const HEARD: Duration = Duration::from_millis(1_500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_yields_its_coupon_for_ever_and_every_refusal_tells_why() -> Result<()> {
     hold!(Suite::start().await?;
         a_replayed_claim_returns_the_first_coupon_over_either_gateway,
         refused_claims_are_told_the_reason_and_whether_to_come_back,
-        every_bad_field_is_named_and_nothing_is_issued,
         when_demand_exceeds_stock_every_coupon_is_issued_and_the_sell_out_is_final,
     )
 }
@@ -99,31 +96,6 @@ async fn refused_claims_are_told_the_reason_and_whether_to_come_back(suite: &Sui
     Ok(())
 }
 
-async fn every_bad_field_is_named_and_nothing_is_issued(suite: &Suite) -> Result<()> {
-    suite.open("fields", 10).await?;
-    let of = |tier: &str, [campaign, shopper, request]: [&str; 3]| ClaimCouponRequest {
-        tier_id: tier.into(),
-        ..claim_of(campaign, shopper, request)
-    };
-    let hostile = [
-        "",
-        "a b",
-        "a\u{0}b",
-        "\u{202e}evil",
-        "奶茶",
-        &"x".repeat(200),
-    ];
-    let ids = ["campaign_id", "shopper_id", "request_id"];
-    let no_such_tier = of("giant", ["fields", "alice", "r-1"]);
-    let cases = hostile.map(|text| (of("tea", [text; 3]), &ids[..]));
-    for (claim, fields) in cases.into_iter().chain([(no_such_tier, &["tier_id"][..])]) {
-        let bad = refused(suite.ask(claim.clone()).await);
-        let bad = bad.is(Code::InvalidArgument, "INVALID_FIELD");
-        assert_eq!(bad.fields, fields, "{claim:?}");
-    }
-    Ok(())
-}
-
 async fn when_demand_exceeds_stock_every_coupon_is_issued_and_the_sell_out_is_final(
     suite: &Suite,
 ) -> Result<()> {
@@ -156,36 +128,6 @@ async fn when_demand_exceeds_stock_every_coupon_is_issued_and_the_sell_out_is_fi
         .collect();
     assert_eq!(stock, [(0, 0, STOCK)]);
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_per_commit_grow_with_the_load() -> Result<()> {
-    let suite = Suite::start_with(|options| {
-        options.issuance_replicas = 1;
-        options.lanes = 1;
-    })
-    .await?;
-    suite.open("tea", 100_000).await?;
-    let batches = async |part: &str| {
-        let name = format!("tidegate_commit_batch_size_{part}");
-        suite.metric("issuance-0", &name, "").await
-    };
-    let mut means = Vec::new();
-    for (claims, at_once) in [(20, 1), (64, 64), (1_000, 1_000)] {
-        let (rows, commits) = (batches("sum").await?, batches("count").await?);
-        for first in (0..claims).step_by(at_once) {
-            let claims = (first..first + at_once).map(async |number| {
-                let shopper = format!("shopper-{claims}-{number}");
-                soon(|| suite.claim("tea", &shopper, "r-1")).await
-            });
-            try_join_all(claims).await?;
-        }
-        let (rows_now, commits_now) = (batches("sum").await?, batches("count").await?);
-        means.push((rows_now - rows) / (commits_now - commits));
-    }
-    let grow = means[0] == 1.0 && means[1] > means[0] && means[2] > means[1];
-    assert!(grow, "{means:?}");
-    suite.end().await
 }
 
 pub(super) fn claim_for(campaign: &str, shopper: &str, tier: &str) -> ClaimCouponRequest {
@@ -308,7 +250,7 @@ async fn crowd_is_answered_at_the_door(suite: &Suite, name: &str) -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()> {
+async fn holders_are_streamed_anew_after_coupons_were_issued() -> Result<()> {
     let suite = Suite::start().await?;
     suite.open("tea", 2).await?;
     for shopper in ["ann", "bob"] {
@@ -316,17 +258,6 @@ async fn holders_are_streamed_anew_only_after_coupons_were_issued() -> Result<()
     }
     streams_when_sold_out(&suite, 2.0).await?;
     crowd_is_answered_at_the_door(&suite, "first").await?;
-
-    suite
-        .staff
-        .extend("tea", SystemTime::now() + 240 * HOUR)
-        .await?;
-    for redemption in [RedemptionControl::Halted, RedemptionControl::Open] {
-        suite.staff.redeeming("tea", redemption).await?;
-        crowd_is_answered_at_the_door(&suite, &format!("{redemption:?}")).await?;
-        sleep(HEARD).await;
-    }
-    streams_when_sold_out(&suite, 2.0).await?;
 
     suite.staff.add_budget("tea", "tea", "more", 1).await?;
     let issued = soon(|| suite.claim("tea", "cem", "r-1")).await?;

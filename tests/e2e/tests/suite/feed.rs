@@ -2,23 +2,22 @@
 
 use std::{
     collections::BTreeMap,
-    slice::from_ref,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail, ensure};
 use futures_util::future::try_join_all;
-use tidegate_client::{Fulfilment, SOON, eventually, order_at, order_of, refused, soon, store_of};
+use tidegate_client::{SOON, eventually, order_of, soon, store_of};
 use tidegate_e2e::{ISSUANCES, Suite};
 use tidegate_proto::{
-    order_intake::v1::{StreamOrdersRequest, StreamOrdersResponse},
+    order_intake::v1::StreamOrdersResponse,
     r#type::v1::{Order, OrderState},
 };
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 
 const DRAINED_WITHIN: Duration = Duration::from_secs(10);
 const BETWEEN_ARRIVALS: Duration = Duration::from_millis(10);
@@ -37,13 +36,13 @@ impl Heard {
         }
     }
 
-    /// Reads on until every one of these orders was told of; the cursors of what it read.
+    /// Reads on until every one of these orders was told of.
     async fn hear_all(
         &mut self,
         pages: &mut Streaming<StreamOrdersResponse>,
         orders: &[Order],
-    ) -> Result<Vec<String>> {
-        let (began, mut cursors) = (Instant::now(), Vec::new());
+    ) -> Result<()> {
+        let began = Instant::now();
         let is_told = |states: &Vec<OrderState>| states.contains(&OrderState::Accepted);
         while !orders
             .iter()
@@ -54,24 +53,24 @@ impl Heard {
                 bail!("the feed ended")
             };
             self.take(&page);
-            cursors.push(page.cursor);
         }
         for Order { order_id, .. } in orders {
             let states = &self.0[order_id];
             let is_in_order = *states == [OrderState::Pending, OrderState::Accepted];
             ensure!(is_in_order, "{order_id}: {states:?}");
         }
-        Ok(cursors)
+        Ok(())
     }
 }
 
-async fn suite_with_stores() -> Result<(Suite, Fulfilment)> {
+async fn suite_with_a_store() -> Result<Suite> {
     let suite = Suite::start().await?;
-    let stores = ["store-1", "store-2"].map(|store_id| store_of(store_id, 10_000));
-    suite.staff.put_stores(stores.into()).await?;
+    suite
+        .staff
+        .put_stores(vec![store_of("store-1", 10_000)])
+        .await?;
     suite.open("tea", 10_000).await?;
-    let fulfilment = suite.fulfilment()?;
-    Ok((suite, fulfilment))
+    Ok(suite)
 }
 
 /// Shoppers with a coupon each.
@@ -93,7 +92,8 @@ async fn orders_of(suite: &Suite, holders: &[(String, String)]) -> Result<Vec<Or
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_misses_nothing_when_order_intake_and_its_consumer_are_killed() -> Result<()> {
-    let (mut suite, fulfilment) = suite_with_stores().await?;
+    let mut suite = suite_with_a_store().await?;
+    let fulfilment = suite.fulfilment()?;
     let before = holders(&suite, "before", 20).await?;
     let mut orders = orders_of(&suite, &before).await?;
 
@@ -118,50 +118,6 @@ async fn the_feed_misses_nothing_when_order_intake_and_its_consumer_are_killed()
     let fulfilment = suite.fulfilment()?;
     let mut pages = soon(|| fulfilment.stream_on("kitchen")).await?;
     heard.hear_all(&mut pages, &orders).await?;
-    suite.end().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_is_good_for_its_consumer_only_and_never_goes_back() -> Result<()> {
-    let (suite, fulfilment) = suite_with_stores().await?;
-    let holders = holders(&suite, "shopper", 4).await?;
-    let orders = orders_of(&suite, &holders[..2]).await?;
-    let mut pages = fulfilment.stream_on("kitchen").await?;
-    let cursors = Heard::default().hear_all(&mut pages, &orders).await?;
-    let last = cursors.last().cloned().unwrap_or_default();
-    let others = StreamOrdersRequest {
-        consumer: "counter".into(),
-        cursor: last.clone(),
-        ..StreamOrdersRequest::default()
-    };
-    let mut refusals = vec![refused(fulfilment.stream(others).await)];
-    for cursor in ["garbage", &last[1..], &"A".repeat(4_000)] {
-        refusals.push(refused(fulfilment.acknowledge("kitchen", cursor).await));
-    }
-    for told in refusals {
-        assert_eq!(told.code, Code::InvalidArgument);
-        assert_eq!(told.fields, ["cursor"]);
-    }
-
-    for cursor in cursors.iter().rev() {
-        fulfilment.acknowledge("kitchen", cursor).await?;
-    }
-    let next = orders_of(&suite, &holders[2..3]).await?;
-    let page = fulfilment.stream_on("kitchen").await?.message().await?;
-    let first = &page.unwrap_or_default().events[0];
-    assert_eq!(first.order_id, next[0].order_id);
-
-    let (shopper, code) = &holders[3];
-    let other_store = suite.place(order_at("store-2", shopper, code)).await?;
-    let only = StreamOrdersRequest {
-        consumer: "store-2".into(),
-        store_id: "store-2".into(),
-        ..StreamOrdersRequest::default()
-    };
-    let mut pages = fulfilment.stream(only).await?;
-    let mut heard = Heard::default();
-    heard.hear_all(&mut pages, from_ref(&other_store)).await?;
-    assert_eq!(heard.0.len(), 1, "orders of other stores are left out");
     suite.end().await
 }
 
@@ -192,7 +148,7 @@ fn crowd(suite: &Suite, holders: &[(String, String)]) -> JoinSet<Option<Order>> 
 #[tokio::test(flavor = "multi_thread")]
 async fn pending_orders_drain_within_10_seconds_after_order_intake_and_postgresql_are_killed()
 -> Result<()> {
-    let (mut suite, _) = suite_with_stores().await?;
+    let mut suite = suite_with_a_store().await?;
     let holders = holders(&suite, "shopper", 200).await?;
     let crowd = crowd(&suite, &holders);
     some_are(&suite, OrderState::Accepted).await?;
@@ -221,6 +177,6 @@ async fn pending_orders_drain_within_10_seconds_after_order_intake_and_postgresq
         let (coupon, usable) = suite.check(shopper, code).await?;
         assert!(!usable && coupon.order_id == again.order_id, "{coupon:?}");
     }
-    suite.slots("store-1").await?;
+    suite.booked("store-1").await?;
     suite.end().await
 }

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod backends;
-mod cancel;
 mod claims;
 mod comes_back;
 mod control;
@@ -17,7 +16,6 @@ mod feed;
 mod hostile;
 mod never;
 mod orders;
-mod orders_after_their_time;
 mod queue;
 mod security;
 mod stores;

@@ -1,10 +1,8 @@
 //! Coupons in the wallet and at the till.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use futures_util::future::join_all;
-use tidegate_client::{CampaignTerms, Refusal, order_at, order_of, refused};
+use tidegate_client::{CampaignTerms, Refusal, order_of, refused};
 use tidegate_e2e::{Suite, hold};
 use tidegate_proto::{
     gateway::v1::{CheckCouponRequest, ListCouponsRequest, PlaceOrderRequest},
@@ -18,7 +16,6 @@ async fn a_coupon_is_shown_to_its_shopper_and_pays_for_one_order() -> Result<()>
     suite.staff.make_store().await?;
     hold!(suite;
         a_coupon_pays_for_one_order_however_often_that_is_asked,
-        forged_mistyped_foreign_and_expired_coupons_pay_for_nothing,
         a_wallet_pages_through_every_coupon_once,
     )
 }
@@ -53,8 +50,9 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
     for other in [other_store, other_lines] {
         refused(suite.place(other).await).because("REQUEST_ID_CONFLICT");
     }
-    let slots = suite.slots("store-1").await?;
-    let booked: i64 = slots.iter().map(|slot| slot.booked).sum();
+    refused(suite.get_coupon("bob", code).await).because("COUPON_NOT_FOUND");
+    refused(suite.order("bob", "o-1", code).await).because("COUPON_NOT_FOUND");
+    let booked = suite.booked("store-1").await?;
     assert_eq!(booked, 1, "those that lost the race hold no place");
 
     let check = suite.request(CheckCouponRequest {
@@ -75,36 +73,6 @@ async fn a_coupon_pays_for_one_order_however_often_that_is_asked(suite: &Suite) 
     // The store has yet to make it: the stream goes on after this.
     let change = changes.message().await?.and_then(|change| change.order);
     assert_eq!(change.unwrap_or_default().state(), OrderState::Accepted);
-    Ok(())
-}
-
-async fn forged_mistyped_foreign_and_expired_coupons_pay_for_nothing(suite: &Suite) -> Result<()> {
-    let validity = Duration::from_secs(2);
-    let terms = CampaignTerms::open("short", 10).valid_for(validity);
-    suite.staff.open(terms).await?;
-    let code = suite.coupon("short", "alice").await?;
-    let last = if code.ends_with('7') { '8' } else { '7' };
-    let changed = format!("{}{last}", &code[..15]);
-    for (shopper, coupon) in [
-        ("alice", &*changed),
-        ("alice", "not a code"),
-        ("alice", "0000000000000000"),
-        ("bob", &code),
-    ] {
-        let request_id = format!("order-{coupon}").replace(' ', "-");
-        let read = suite.get_coupon(shopper, coupon).await.map(drop);
-        let order = suite.order(shopper, &request_id, coupon).await.map(drop);
-        for outcome in [read, order] {
-            let told = refused(outcome);
-            assert_eq!(told.reason, "COUPON_NOT_FOUND", "{shopper} {coupon}");
-        }
-    }
-    tokio::time::sleep(validity).await;
-    let told = refused(suite.order("alice", "too-late", &code).await)
-        .is(Code::FailedPrecondition, "COUPON_EXPIRED");
-    assert_eq!(told.retry_after, None);
-    let unknown_store = order_at("nowhere", "alice", &code);
-    refused(suite.place(unknown_store).await).because("STORE_NOT_FOUND");
     Ok(())
 }
 

@@ -35,6 +35,7 @@ async fn rejected_and_cancelled_orders_give_their_places_back_once() {
     assert_eq!(answers[0].state, OrderState::Cancelled);
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(fixture.booked().await, 1);
+    assert_eq!(fixture.count("order_events WHERE state = 7").await, 1);
 }
 
 #[tokio::test]
