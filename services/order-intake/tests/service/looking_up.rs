@@ -133,6 +133,7 @@ async fn every_bad_field_of_a_list_of_orders_is_named_and_an_unknown_store_is_no
     let suite = Suite::start().await;
     let unknown = list(&suite, of("s-9")).await;
     assert_eq!(reason(unknown), Some(Reason::StoreNotFound));
+    assert_eq!(all(&suite, of("s-1")).await, []);
     let now = SystemTime::now();
     let message = ListStoreOrdersRequest {
         store_id: String::new(),

@@ -1,8 +1,8 @@
 use tidegate_auth::Identity;
 use tidegate_proto::{
     order_intake::v1::{
-        CancelOrderRequest, CloseStoresRequest, ListChangesRequest, OpeningHours, PendingOrders,
-        SetStoreStateRequest, StoreState, WeeklyHours, close_stores_request::Stores,
+        CancelOrderRequest, ListChangesRequest, OpeningHours, SetStoreStateRequest, StoreState,
+        WeeklyHours,
     },
     r#type::v1::{Change, ChangeFilter, Order, OrderState},
 };
@@ -130,16 +130,6 @@ async fn opening_and_closing_a_store_is_recorded_with_its_reason_and_its_replay_
         );
         assert_eq!(fields(change), expected);
     }
-    let closing = CloseStoresRequest {
-        request_id: "c-1".to_owned(),
-        stores: Some(Stores::Area("west".to_owned())),
-        reason: "no cups".to_owned(),
-        pending_orders: PendingOrders::Keep.into(),
-    };
-    suite.close(closing).await.unwrap();
-    let of_area = changes_of(&suite, "area", "west").await;
-    let by = (&*of_area[0].action, &*of_area[0].subject);
-    assert_eq!(by, ("CloseStores", "colleague"));
 }
 
 #[tokio::test]

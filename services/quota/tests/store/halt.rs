@@ -39,41 +39,6 @@ async fn a_halt_is_acknowledged_only_when_every_lease_is_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_that_raced_with_the_halt_is_sealed_or_was_refused() {
-    const REPLICAS: usize = 8;
-    let giveaway = Giveaway::start().await;
-    let (issuance, reclaimer) = reclaiming(&giveaway).await;
-    let campaign = giveaway.create_current("spring").await;
-    run(reclaimer);
-    for round in 0..10 {
-        let asking = [(); REPLICAS].map(|()| {
-            let giveaway = giveaway.clone();
-            tokio::spawn(async move {
-                let asked = request(campaign, &[], 1);
-                match giveaway.acquire_at(&asked, open()).await {
-                    Ok(answer) => answer.granted.some().next().map(|_| asked.lease_id),
-                    Err(QuotaError::IssuanceHalted { .. }) => None,
-                    Err(error) => panic!("{error:?}"),
-                }
-            })
-        });
-        let halt = wish("spring", IssuanceControl::Halted, 2 * round);
-        let halted = giveaway.set(&halt).await.unwrap();
-        assert_eq!(halted.issuance_state(), IssuanceState::Halted);
-        assert_eq!(halted.stock[0].leased, 0);
-        for granted in asking {
-            if let Some(lease_id) = granted.await.unwrap() {
-                assert!(issuance.state().leases[&lease_id].is_sealed);
-            }
-        }
-        assert_eq!(giveaway.read("spring").await.stock[0].leased, 0);
-        giveaway
-            .wish("spring", IssuanceControl::Open, 2 * round + 1)
-            .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_waited_for_the_halt_to_commit_sees_it() {
     let (giveaway, campaign) = Giveaway::of(&[100]).await;
     let mut work = giveaway.locking(campaign.number).await;

@@ -153,21 +153,6 @@ async fn a_report_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
-async fn turns_are_called_for_what_gateways_can_take() {
-    let (_, [gateway, other]) = room().await;
-    let now = second(open());
-    gateway.hold(1, now, 100, 0.0).await;
-    let told = other.hold(1, now, 100, 0.0).await;
-    assert_eq!(told.watermark, turn(now, 0));
-    let told = gateway.hold(2, now, 100, 50.0).await;
-    assert_eq!(told.watermark, turn(now, 1 << 30));
-    // Fifty of those whom neither has applied are on their way, and fifty more are called.
-    let told = other.hold(2, now, 100, 50.0).await;
-    assert_eq!(told.watermark, turn(now, 1 << 31));
-    assert_eq!(waiting(&told), [(now, 100)]);
-}
-
-#[tokio::test]
 async fn a_gateway_that_is_silent_no_longer_counts() {
     let (giveaway, [gateway, other]) = room().await;
     let now = second(open());

@@ -6,8 +6,9 @@ use tidegate_issuance::{
         coupon::{MinimumValidity, StoredCoupon},
         purchase::TierSet,
     },
-    lane_work::{CouponUse, Redemption, Release, Revocation, Work},
+    lane_work::{CouponUse, LaneCommit, Redemption, Release, Revocation, Work},
 };
+use tidegate_pg::Commit as _;
 use tidegate_types::{ChangeReason, MAX_TIERS, Slot};
 use uuid::Uuid;
 
@@ -16,6 +17,12 @@ use crate::lane::{TestLane, Writer, campaign_of, claim, shopper_of, stocked, tie
 /// Every tier a campaign can have.
 pub fn every_tier() -> TierSet {
     (0..MAX_TIERS).map(tier_of).collect()
+}
+
+/// Claims that fill the queue leave places for it, and it goes before them.
+fn urgent(work: Work) -> Work {
+    assert!(LaneCommit::urgent(&work));
+    work
 }
 
 fn used(shopper: &str, order_id: Uuid) -> CouponUse {
@@ -34,7 +41,8 @@ pub async fn redeem(writer: &Writer, shopper: &str, order: Uuid) -> Option<Store
         payable_tiers: every_tier(),
         control: CouponControl::default(),
     };
-    let redeemed = writer.commit(|reply| Work::Redeem(redemption, reply)).await;
+    let redeeming = writer.commit(|reply| urgent(Work::Redeem(redemption, reply)));
+    let redeemed = redeeming.await;
     redeemed.unwrap().map(|tried| tried.0)
 }
 
@@ -55,7 +63,7 @@ pub async fn release_for(
         extended_valid_until: None,
         minimum_validity,
     };
-    let released = writer.commit(|reply| Work::Release(release, reply));
+    let released = writer.commit(|reply| urgent(Work::Release(release, reply)));
     released.await.unwrap()
 }
 

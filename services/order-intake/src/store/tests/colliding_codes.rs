@@ -32,14 +32,14 @@ async fn same_code_orders(fixture: &Fixture) -> (String, [Order; 2]) {
 }
 
 #[tokio::test]
-async fn two_shoppers_with_the_same_code_each_pay_with_their_own_coupon() {
+async fn two_shoppers_with_the_same_code_each_pay_with_their_own_coupon_also_in_one_batch() {
     let fixture = Fixture::start().await;
     let (code, [first, second]) = same_code_orders(&fixture).await;
-    assert_eq!(fixture.settle(&first, accept()).await, OrderState::Accepted);
-    assert_eq!(
-        fixture.settle(&second, accept()).await,
-        OrderState::Accepted
+    let states = tokio::join!(
+        fixture.settle(&first, accept()),
+        fixture.settle(&second, accept())
     );
+    assert_eq!(states, (OrderState::Accepted, OrderState::Accepted));
     // Each coupon pays once all the same, and the refusal names the order of its own shopper.
     for order in [&first, &second] {
         let shopper = order.draft.shopper.as_str();
@@ -47,15 +47,4 @@ async fn two_shoppers_with_the_same_code_each_pay_with_their_own_coupon() {
         let again = fixture.placed(&again).await;
         assert_eq!(fixture.settle(&again, accept()).await, rejected_by(order));
     }
-}
-
-#[tokio::test]
-async fn two_shoppers_with_the_same_code_each_pay_also_in_one_batch() {
-    let fixture = Fixture::start().await;
-    let (_, [first, second]) = same_code_orders(&fixture).await;
-    let states = tokio::join!(
-        fixture.settle(&first, accept()),
-        fixture.settle(&second, accept())
-    );
-    assert_eq!(states, (OrderState::Accepted, OrderState::Accepted));
 }

@@ -34,17 +34,6 @@ async fn pages_show_each_order_once_newest_first_while_more_are_placed() {
 }
 
 #[tokio::test]
-async fn an_order_is_shown_to_its_shopper_only() {
-    let fixture = Fixture::start().await;
-    let order = fixture.placed(&draft("alice", "r-1")).await;
-    assert_eq!(fixture.read(&order).await.unwrap(), order);
-    // There is one lane, so it is the shopper that keeps them apart.
-    let bob = ShopperId::parse("bob").unwrap();
-    let read = fixture.store.get_order(&bob, order.standing.order_id).await;
-    assert!(matches!(read, Err(OrderIntakeError::OrderNotFound)));
-}
-
-#[tokio::test]
 async fn recovery_picks_pending_orders_that_are_not_fresh_oldest_first_and_goes_on_after_the_last_one()
  {
     let fixture = Fixture::start().await;
@@ -67,12 +56,4 @@ async fn recovery_picks_pending_orders_that_are_not_fresh_oldest_first_and_goes_
     let right = orders[0].standing.created_at - 4 * HOUR;
     let ahead = pick(right, PagePosition::OLDEST, 1).await;
     assert_eq!(ahead, first);
-}
-
-#[tokio::test]
-async fn a_database_of_other_lanes_is_refused() {
-    let fixture = Fixture::start().await;
-    let two = Lanes::new(2u16).unwrap();
-    let refused = open(&fixture.database).fix_lanes(two).await.unwrap_err();
-    assert!(refused.to_string().contains("TIDEGATE_LANES=1"));
 }

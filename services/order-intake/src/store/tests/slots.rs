@@ -1,35 +1,9 @@
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::*;
 use crate::domain::{
     BusyStore, Day, MinuteOfDay, OpeningHours, SlotMinutes, StoreZone, Weekday, WeeklyHours,
 };
-
-async fn slots_above_capacity(fixture: &Fixture, capacity: u16) -> i64 {
-    let query = format!(
-        "SELECT count(*) FROM (SELECT FROM orders WHERE state NOT IN (3, 7) GROUP BY store_id, slot_starts_at HAVING count(*) > {capacity}) AS full_slots"
-    );
-    fixture.database.number(&query).await
-}
-
-#[tokio::test]
-async fn orders_of_two_replicas_fill_slots_one_after_the_other_and_none_beyond_its_capacity() {
-    let fixture = Fixture::start().await;
-    fixture.upsert(shop_of("s-1", 7)).await;
-    let other = fixture.other_replica();
-    let placed = join_all((0..200).map(|number| {
-        let store = [&fixture.store, &other][number % 2];
-        placed_at(store, numbered(number))
-    }));
-    let placed = placed.await;
-    assert_eq!(slots_above_capacity(&fixture, 7).await, 0);
-    assert_eq!(fixture.booked().await, 200);
-    let last = placed.iter().map(|placed| placed.standing.slot.unwrap());
-    let latest = last.map(|slot| slot.starts_at()).max().unwrap();
-    // 200 orders need 29 slots of 7, one after the other.
-    let expected = Timestamp::now_utc() + Duration::from_secs(28 * 600);
-    assert!((expected - latest).abs() < Duration::from_secs(600));
-}
 
 #[tokio::test]
 async fn a_full_store_leaves_no_row_and_says_when_it_has_room() {

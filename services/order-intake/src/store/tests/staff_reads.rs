@@ -83,16 +83,6 @@ async fn an_order_without_details_is_not_shown_and_hides_none_behind_it() {
 }
 
 #[tokio::test]
-async fn a_store_without_orders_has_an_empty_page_and_an_unknown_one_is_not_found() {
-    let fixture = Fixture::start().await;
-    let (none, pages) = paged(&fixture, of("s-1", &StateKind::ALL, 2)).await;
-    assert_eq!((none.len(), pages), (0, 1));
-    let unknown = of("s-9", &StateKind::ALL, 2);
-    let refused = fixture.store.list_store_orders(&unknown).await;
-    assert!(matches!(refused, Err(OrderIntakeError::StoreNotFound)));
-}
-
-#[tokio::test]
 async fn an_order_is_found_by_its_id_until_its_details_are_forgotten() {
     let fixture = Fixture::start().await;
     let order = fixture.placed(&draft("alice", "r-1")).await;
