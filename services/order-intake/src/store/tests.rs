@@ -4,7 +4,6 @@ mod colliding_codes;
 mod commits;
 mod feed;
 mod late;
-mod migrating;
 mod moves;
 mod plan;
 mod reads;
@@ -18,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use sqlx::PgPool;
 use tidegate_pg::{Database, QueueMetrics};
 use tidegate_telemetry::Registry;
@@ -316,4 +316,16 @@ fn accept() -> Move {
         minor_units,
     };
     Move::Accept(Bill::with_coupon(money(3_750), money(1_000)).unwrap())
+}
+
+#[tokio::test]
+async fn several_processes_that_migrate_at_once_take_turns() {
+    let database = TestDatabase::create().await;
+    let migrating = (0..4).map(|_| {
+        let opened = open(&database);
+        async move { opened.migrate(&migrations()).await }
+    });
+    for migrated in join_all(migrating).await {
+        migrated.unwrap();
+    }
 }

@@ -23,5 +23,5 @@ INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot
 INSERT INTO store_slots VALUES ('store-1', '2026-01-01', 1, 1, 1);
 INSERT INTO feed_heads VALUES (0, 2);
 INSERT INTO order_events
-    SELECT '2026-01-01', lane, position, order_id, shopper_id, store_id, area, position, NULL, '2026-01-01', slot_starts_at, slot_minutes, '2026-01-01'
+    SELECT '2026-01-01', lane, position, order_id, shopper_id, store_id, area, position, NULL, NULL, '2026-01-01', slot_starts_at, slot_minutes, '2026-01-01'
     FROM orders, generate_series(1, 2) AS position;
