@@ -13,9 +13,6 @@ CREATE TABLE stores (
     closed_because text,
     -- The closing that a store is closed by: orders of a store that was opened again stay.
     closed_by text COLLATE "C",
-    opens_at_minute smallint NOT NULL DEFAULT 0 CONSTRAINT stores_opens_at_a_minute_of_the_day CHECK (opens_at_minute BETWEEN 0 AND 1439),
-    closes_at_minute smallint NOT NULL DEFAULT 0 CONSTRAINT stores_closes_at_a_minute_of_the_day CHECK (closes_at_minute BETWEEN 0 AND 1439),
-    utc_offset_minutes smallint NOT NULL DEFAULT 0 CONSTRAINT stores_utc_offset_in_bounds CHECK (utc_offset_minutes BETWEEN -720 AND 840),
     CONSTRAINT stores_key PRIMARY KEY (store_id),
     CONSTRAINT stores_only_closed_ones_have_a_reason CHECK (is_closed OR closed_because IS NULL),
     CONSTRAINT stores_only_closed_ones_are_closed_by CHECK (is_closed OR closed_by IS NULL)

@@ -14,8 +14,8 @@ CREATE TABLE orders (
     order_id uuid NOT NULL,
     store_id text COLLATE "C" NOT NULL,
     area text NOT NULL,
-    slot_starts_at timestamptz,
-    slot_minutes smallint,
+    slot_starts_at timestamptz NOT NULL,
+    slot_minutes smallint NOT NULL,
     -- 1 PENDING, 2 ACCEPTED, 3 REJECTED, 4 IN_PREPARATION, 5 READY, 6 COMPLETED, 7 CANCELLED, 8 FAILED: the numbers of tidegate.type.v1.OrderState.
     state smallint NOT NULL CONSTRAINT orders_state_is_known CHECK (state BETWEEN 1 AND 8),
     -- A reason's name, and the facts that go with it, so that every replay gets the same refusal.
@@ -31,7 +31,6 @@ CREATE TABLE orders (
     -- Set while issuance is still to be told that an order holds no coupon.
     owes_coupon boolean NOT NULL DEFAULT FALSE,
     coupon_released_at timestamptz,
-    lines jsonb,
     -- SHA-256 of all that the shopper asked for; tells a replay from another order under the same request id.
     content_hash bytea NOT NULL CONSTRAINT orders_content_hash_is_sha256 CHECK (length(content_hash) = 32),
     latest_acceptable_at timestamptz,
@@ -40,11 +39,11 @@ CREATE TABLE orders (
     updated_at timestamptz NOT NULL,
     CONSTRAINT orders_key PRIMARY KEY (lane, shopper_id, request_id),
     CONSTRAINT orders_order_id_is_unique UNIQUE (lane, order_id),
-    CONSTRAINT orders_slot_has_a_length CHECK ((slot_starts_at IS NULL) = (slot_minutes IS NULL)),
     CONSTRAINT orders_rejected_has_reason CHECK ((state = 3) = (rejected_because IS NOT NULL)),
     CONSTRAINT orders_rejected_has_metadata CHECK ((state = 3) = (rejection_metadata IS NOT NULL)),
     CONSTRAINT orders_failed_has_note CHECK ((state = 8) = (failure_note IS NOT NULL)),
-    CONSTRAINT orders_only_ended_ones_release CHECK (state IN (3, 7, 8) OR (coupon_released_at IS NULL AND NOT owes_coupon))
+    CONSTRAINT orders_only_ended_ones_release CHECK (state IN (3, 7, 8) OR (coupon_released_at IS NULL AND NOT owes_coupon)),
+    CONSTRAINT orders_released_ones_owe_nothing CHECK (coupon_released_at IS NULL OR NOT owes_coupon)
 );
 
 -- The last line of defence of redeemed-once: issuance decides, and this holds should it ever be wrong. A coupon is known by its code and its shopper: the MAC in a code is short enough for two shoppers
@@ -54,8 +53,7 @@ CREATE UNIQUE INDEX orders_one_paid_per_coupon_of_shopper ON orders (lane, coupo
 -- What the recovery worker looks for.
 CREATE INDEX orders_pending ON orders (lane, created_at, order_id) WHERE state = 1;
 -- What the release worker looks for.
-CREATE INDEX orders_owing ON orders (lane, updated_at, order_id) WHERE owes_coupon AND coupon_released_at IS NULL;
-CREATE INDEX orders_unreleased ON orders (lane, updated_at, order_id) WHERE state = 7 AND coupon_released_at IS NULL;
+CREATE INDEX orders_owing ON orders (lane, updated_at, order_id) WHERE owes_coupon;
 
 -- A shopper's orders by time. What a shopper has to come is counted among the latest of them.
 CREATE INDEX orders_of_shopper ON orders (lane, shopper_id, created_at, order_id);

@@ -13,8 +13,8 @@ CREATE TABLE order_events (
     rejected_because text CONSTRAINT order_events_rejected_has_reason CHECK ((state = 3) = (rejected_because IS NOT NULL)),
     failure_note text CONSTRAINT order_events_failed_has_note CHECK ((state = 8) = (failure_note IS NOT NULL)),
     placed_on date NOT NULL,
-    slot_starts_at timestamptz,
-    slot_minutes smallint,
+    slot_starts_at timestamptz NOT NULL,
+    slot_minutes smallint NOT NULL,
     happened_at timestamptz NOT NULL,
     -- The day comes last: within each day's table this is the order in which a lane is read.
     CONSTRAINT order_events_key PRIMARY KEY (lane, position, happened_on)

@@ -17,7 +17,7 @@ pub struct OrderEvent {
     pub area: Area,
     /// The state it has got; a rejection without its facts.
     pub state: OrderState,
-    pub slot: Option<Slot>,
+    pub slot: Slot,
     /// What was ordered; `None` once that is no longer kept.
     pub lines: Option<Lines>,
     pub happened_at: Timestamp,

@@ -281,8 +281,8 @@ pub struct Standing {
     pub order_id: OrderId,
     /// The area of its store when it was placed.
     pub area: Area,
-    /// When the store makes it; `None` only for orders from before there were slots.
-    pub slot: Option<Slot>,
+    /// When the store makes it.
+    pub slot: Slot,
     pub state: OrderState,
     /// What the coupon takes off, once it has paid.
     pub discount_minor_units: Option<i64>,

@@ -21,15 +21,15 @@ pub enum Timing {
 }
 
 impl Timing {
-    /// Judges an order at `now`. One from before there were slots has only its latest time.
-    pub fn of(draft: &Draft, slot: Option<Slot>, now: Timestamp) -> Self {
+    /// Judges an order at `now`.
+    pub fn of(draft: &Draft, slot: Slot, now: Timestamp) -> Self {
         let latest = draft.latest_acceptable_at;
         if latest.is_some_and(|latest| latest < now) {
             return Self::Over;
         }
-        let Some(slot) = slot.filter(|slot| slot.ends_at() <= now) else {
+        if slot.ends_at() > now {
             return Self::InTime;
-        };
+        }
         let last = slot.ends_at() + REBOOKED_WITHIN;
         let latest = latest.map_or(last, |latest| latest.min(last));
         if latest < now {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn an_order_is_in_time_until_its_slot_ends_or_its_latest_time_has_passed() {
         let latest = datetime!(2026-02-06 12:05 UTC);
-        let of = |latest, now| Timing::of(&draft(latest), Some(noon()), now);
+        let of = |latest, now| Timing::of(&draft(latest), noon(), now);
         assert_eq!(of(Some(latest), latest), Timing::InTime);
         let late = latest + Duration::from_nanos(1);
         assert_eq!(of(Some(latest), late), Timing::Over);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_is_over_is_replaced_within_what_the_shopper_accepts_and_an_hour() {
-        let of = |latest, now| Timing::of(&draft(latest), Some(noon()), now);
+        let of = |latest, now| Timing::of(&draft(latest), noon(), now);
         let end = datetime!(2026-02-06 12:10 UTC);
         let hour_later = datetime!(2026-02-06 13:10 UTC);
         for latest in [None, Some(datetime!(2026-02-07 12:00 UTC))] {
@@ -84,13 +84,5 @@ mod tests {
         assert_eq!(of(Some(soon), end), Timing::Rebook { latest: soon });
         assert_eq!(of(None, hour_later), Timing::Rebook { latest: hour_later });
         assert_eq!(of(None, hour_later + Duration::from_secs(1)), Timing::Over);
-    }
-
-    #[test]
-    fn an_order_without_a_slot_has_only_its_latest_time() {
-        let of = |latest, now| Timing::of(&draft(latest), None, now);
-        let noon = datetime!(2026-02-06 12:00 UTC);
-        assert_eq!(of(None, noon), Timing::InTime);
-        assert_eq!(of(Some(noon - Duration::from_secs(1)), noon), Timing::Over);
     }
 }

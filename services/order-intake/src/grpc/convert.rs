@@ -161,7 +161,7 @@ pub(super) fn order(order: Order) -> shared::Order {
         trace_id: standing
             .trace
             .map_or(String::new(), |trace| trace.trace_id()),
-        slot: standing.slot.map(slot),
+        slot: Some(slot(standing.slot)),
         total: Some(wire::money(draft.lines.total())),
         discount: bill.map(|bill| wire::money(bill.discount())),
         amount_to_pay: bill.map(|bill| wire::money(bill.amount_to_pay())),
@@ -356,7 +356,7 @@ fn event(event: &OrderEvent) -> proto::OrderEvent {
         state: event.state.kind() as i32,
         rejected_because: rejected_because(&event.state),
         changed_at: Some(wire::timestamp(event.happened_at)),
-        slot: event.slot.map(slot),
+        slot: Some(slot(event.slot)),
         lines: event.lines.as_ref().map(lines).unwrap_or_default(),
         failed_because: failed_because(&event.state),
         failure_note: failure_note(&event.state),

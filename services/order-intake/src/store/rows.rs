@@ -122,11 +122,8 @@ fn rejection(because: &str, metadata: &str) -> Result<Rejection, sqlx::Error> {
     column("rejected_because", kept.ok_or(because))
 }
 
-/// The slot in two columns, which are both set or both unset.
-fn slot(row: &PgRow) -> Result<Option<Slot>, sqlx::Error> {
-    let starts_at: Option<Timestamp> = row.try_get("slot_starts_at")?;
-    let columns = starts_at.zip(row.try_get("slot_minutes")?);
-    columns.map(slot_of).transpose()
+fn slot(row: &PgRow) -> Result<Slot, sqlx::Error> {
+    slot_of((row.try_get("slot_starts_at")?, row.try_get("slot_minutes")?))
 }
 
 pub(super) fn slot_of((starts_at, minutes): (Timestamp, i16)) -> Result<Slot, sqlx::Error> {

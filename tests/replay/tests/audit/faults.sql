@@ -34,12 +34,12 @@ UPDATE orders SET state = 3, rejected_because = 'X', rejection_metadata = '{}';
 UPDATE coupons SET order_id = NULL, redeemed_at = NULL;
 --- orders redeemed-once: wrong_coupons_that_paid_for_two_orders
 DROP INDEX orders_one_paid_per_coupon_of_shopper;
-INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
-SELECT lane, shopper_id, 'order-2', '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders;
+INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
+SELECT lane, shopper_id, 'order-2', '00000000-0000-0000-0000-0000000000bb', store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at FROM orders;
 --- orders redeemed-once: wrong_requests_with_two_orders
 ALTER TABLE orders DROP CONSTRAINT orders_key; DROP INDEX orders_one_paid_per_coupon_of_shopper;
-INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
-SELECT lane, shopper_id, request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders;
+INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
+SELECT lane, shopper_id, request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at FROM orders;
 --- issuance redeemed-once: wrong_orders_paid_for_twice
 UPDATE lease_tiers SET used = 2;
 INSERT INTO coupons

@@ -119,8 +119,8 @@ async fn sound_books_hold_and_every_wrong_row_is_found_under_its_promise() -> Re
         let is_found = found.iter().any(|name| name == expected);
         assert!(is_found, "{expected} is missing in {found:?}");
     }
-    let same_code = "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, state, coupon_code, content_hash, created_at, updated_at)
-        SELECT lane, 'run-8', request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, state, coupon_code, content_hash, created_at, updated_at FROM orders";
+    let same_code = "INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
+        SELECT lane, 'run-8', request_id, '00000000-0000-0000-0000-0000000000bb', store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at FROM orders";
     let found = wrong(&audit(&postgres, &sound_ledger(), ["", "", same_code]).await?);
     let mut twice = found
         .iter()

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 
 use tidegate_telemetry::TraceContext;
 use tidegate_types::{self as types, Actor, CouponCode, ResourceKind, ShopperId, Timestamp};
@@ -96,7 +96,7 @@ impl Decisions {
         let standing = Standing {
             order_id: change.order_id,
             area: timetable.store().area.clone(),
-            slot: Some(slot),
+            slot,
             state: OrderState::Pending,
             discount_minor_units: None,
             coupon_released_at: None,
@@ -130,12 +130,9 @@ impl Decisions {
         let Some(next) = order.standing.state.after(&asked)? else {
             return stands(order.standing);
         };
-        if order.standing.state.holds_slot()
-            && !next.holds_slot()
-            && let Some(slot) = order.standing.slot
-        {
+        if order.standing.state.holds_slot() && !next.holds_slot() {
             match known.stores.get_mut(&change.draft.store) {
-                Some(Found::Locked(timetable)) => timetable.give_back(slot),
+                Some(Found::Locked(timetable)) => timetable.give_back(order.standing.slot),
                 // Not locked at all: an order of this very batch has been paid with the same
                 // coupon, which nobody could know before.
                 Some(Found::Busy) | None => return Ok(None),
@@ -199,9 +196,7 @@ impl Decisions {
         let Ok(slot) = timetable.book(self.now, Some(latest)) else {
             return Ok(Some(too_late));
         };
-        if let Some(over) = order.standing.slot.replace(slot) {
-            timetable.give_back(over);
-        }
+        timetable.give_back(mem::replace(&mut order.standing.slot, slot));
         Ok(Some(asked))
     }
 

@@ -92,7 +92,7 @@ impl Known {
     /// A slot in which a change that needs its store may give a place back.
     fn slot_to_give_back(&self, change: &Change) -> Option<Slot> {
         match change.asked {
-            Asked::Move(..) => self.moved.get(&change.order_id)?.standing.slot,
+            Asked::Move(..) => Some(self.moved.get(&change.order_id)?.standing.slot),
             Asked::Place { .. } | Asked::Released => None,
         }
     }

@@ -48,8 +48,8 @@ impl Written {
             .bind(each(placed, |order| order.standing.order_id.0))
             .bind(each(placed, |order| order.draft.store.as_str()))
             .bind(each(placed, |order| order.standing.area.as_str()))
-            .bind(each(placed, |order| starts_at(&order.standing)))
-            .bind(each(placed, |order| minutes(&order.standing)))
+            .bind(each(placed, |order| order.standing.slot.starts_at()))
+            .bind(each(placed, |order| minutes_of(order.standing.slot)))
             .bind(each(placed, |order| order.draft.coupon_code.reveal()))
             .bind(each(placed, |order| lines_to_json(&order.draft.lines)))
             .bind(each(placed, |order| order.draft.content_hash()))
@@ -71,8 +71,8 @@ impl Written {
             .bind(each(moved, |(order, _)| {
                 order.state.failure_note().map(FailureNote::as_str)
             }))
-            .bind(each(moved, |(order, _)| starts_at(order)))
-            .bind(each(moved, |(order, _)| minutes(order)))
+            .bind(each(moved, |(order, _)| order.slot.starts_at()))
+            .bind(each(moved, |(order, _)| minutes_of(order.slot)))
             .bind(each(moved, |(_, closing)| {
                 closing.as_ref().map(RequestId::as_str)
             }))
@@ -88,14 +88,6 @@ impl Written {
         // No statement at all for a batch without such work.
         tidegate_pg::record_changes(connection, &self.recorded).await
     }
-}
-
-fn starts_at(order: &Standing) -> Option<Timestamp> {
-    order.slot.map(Slot::starts_at)
-}
-
-fn minutes(order: &Standing) -> Option<i16> {
-    order.slot.map(minutes_of)
 }
 
 fn minutes_of(slot: Slot) -> i16 {

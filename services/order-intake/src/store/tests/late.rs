@@ -55,7 +55,7 @@ async fn an_order_whose_slot_is_over_gets_a_later_one_and_leaves_no_place_behind
     back_by(&fixture, 30).await;
     let settled = fixture.moved(&order, accept()).await.unwrap();
     assert_eq!(settled.state, OrderState::Accepted);
-    assert!(settled.slot.unwrap().ends_at() > Timestamp::now_utc());
+    assert!(settled.slot.ends_at() > Timestamp::now_utc());
     let read = fixture.read(&order).await.unwrap();
     assert_eq!(read.standing, settled);
     let wrong = "store_slots AS slot WHERE booked <> (SELECT count(*) FROM orders WHERE orders.slot_starts_at = slot.slot_starts_at)";

@@ -17,8 +17,8 @@ const FILL: &str = "
            lpad(number::text, 16, '0'), sha256(''), clock_timestamp(), clock_timestamp()
     FROM generate_series(1, 50000) AS number;
     INSERT INTO order_details SELECT current_date, 0, order_id, '[]' FROM orders;
-    INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, happened_at)
-    SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, now() FROM orders";
+    INSERT INTO order_events (happened_on, lane, position, order_id, shopper_id, store_id, area, state, placed_on, slot_starts_at, slot_minutes, happened_at)
+    SELECT current_date, 0, row_number() OVER (), order_id, shopper_id, store_id, area, 1, current_date, slot_starts_at, slot_minutes, now() FROM orders";
 /// So few rows, all of one time, that other indexes seem as good; the plan outlives that.
 const BEGIN: &str = "
     INSERT INTO orders (lane, shopper_id, request_id, order_id, store_id, area, slot_starts_at, slot_minutes, state, coupon_code, content_hash, created_at, updated_at)
