@@ -17,17 +17,6 @@ const CONSTRAINT: &str = concat!(
     r"(?i)\b(CONSTRAINT\s+\w+\s+|CREATE\s+|WITH\s+)?",
     r"(PRIMARY\s+KEY|FOREIGN\s+KEY\s*\([^)]*\)\s*REFERENCES|UNIQUE|CHECK|EXCLUDE\s+USING|REFERENCES)\b"
 );
-/// What the version before may need. What else can be dropped is looser afterwards, or no more than slower; a view is made again.
-const TAKES_AWAY: &str = concat!(
-    r"(?i)\bDROP\s+(\w+)|\bRENAME\b|\bSET\s+NOT\s+NULL\b|",
-    r"\bALTER\s+(?:COLUMN\s+)?\w+\s+(?:SET\s+DATA\s+)?TYPE\b"
-);
-const DROPPED_SAFELY: &str = "CONSTRAINT NOT DEFAULT INDEX EXPRESSION IDENTITY VIEW";
-/// Begins the comment that lets a migration take something away.
-const SAFE_BECAUSE: &str = "The version before:";
-/// Takes something away and can have no comment any more, since it would change its checksum. No release is older than it is.
-const APPLIED: &str = "services/order-intake/migrations/0002_slots.sql";
-
 /// The paths of the statements in such folders, and their texts, whole and without what is no code.
 fn within<'a>(
     repository: &'a Repository,
@@ -90,35 +79,4 @@ pub fn unnamed_constraints(repository: &Repository) -> Vec<String> {
         }));
     }
     faults
-}
-
-/// Migrations that take something away from the version before, which goes on running beside the new one during a rolling update and after a roll-back.
-pub fn contracting_migrations(repository: &Repository) -> Vec<String> {
-    let (takes_away, mut faults) = (pattern(TAKES_AWAY), Vec::new());
-    let migrations = within(repository, "/migrations/");
-    for (path, text, code) in migrations.filter(|(path, ..)| *path != APPLIED) {
-        for found in takes_away.captures_iter(&code) {
-            let dropped = found.get(1).map_or("", |word| word.as_str());
-            let mut safe = DROPPED_SAFELY.split(' ');
-            let is_safe = safe.any(|word| word.eq_ignore_ascii_case(dropped));
-            let place = found.get_match().start();
-            if !is_safe && !is_explained(text, place) {
-                let what = format!(
-                    "`{}` takes away what the version before may need: expand now and take away one release later, or say above it, after `-- {SAFE_BECAUSE}`, why that version does without",
-                    &found[0]
-                );
-                faults.push(fault(path, text, place, what));
-            }
-        }
-    }
-    faults
-}
-
-/// Whether the comment right above a line says why it is safe, in more than a word or two.
-fn is_explained(text: &str, place: usize) -> bool {
-    let line = text[..place].rfind('\n').map_or(0, |end| end + 1);
-    let above = text[..line].lines().rev();
-    let comments = above.map_while(|line| line.trim().strip_prefix("--"));
-    let mut reasons = comments.filter_map(|it| it.trim().strip_prefix(SAFE_BECAUSE));
-    reasons.any(|why| why.split_whitespace().count() >= 4)
 }

@@ -26,7 +26,7 @@ fn the_listing_sees_code_queries_documents_and_hidden_folders() {
 type Rule = fn(&Repository) -> Vec<String>;
 
 /// Each rule with its sample, which begins with the fact that the rule holds.
-const RULES: [(&str, Rule); 18] = [
+const RULES: [(&str, Rule); 17] = [
     ("top_level", layout::strangers_at_the_top),
     ("names", layout::empty_names),
     ("readmes", layout::missing_readmes),
@@ -40,7 +40,6 @@ const RULES: [(&str, Rule); 18] = [
     ("used_queries", sql::unused_queries),
     ("columns", sql::unnamed_columns),
     ("constraints", sql::unnamed_constraints),
-    ("migrations", sql::contracting_migrations),
     ("links", links::broken_links),
     ("unexplained_variables", variables::unexplained_variables),
     ("unread_variables", variables::unread_variables),

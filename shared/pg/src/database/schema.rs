@@ -16,8 +16,7 @@ impl Database {
     /// Applies the migrations that are missing. Several processes may do so at once: they take turns.
     ///
     /// Whoever waits for its turn holds no snapshot meanwhile, for which a concurrent build of an
-    /// index would wait in turn. What such a build left when it was cut off is removed first, so
-    /// that it can begin anew.
+    /// index would wait in turn.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), DatabaseUnusable> {
         let mut connection = self
             .connect()
@@ -25,17 +24,6 @@ impl Database {
             .map_err(DatabaseUnusable::Unreachable)?;
         while !take_turn(&mut connection).await? {
             sleep(START_RETRY_INTERVAL).await;
-        }
-        let unfinished: Vec<String> =
-            sqlx::query_scalar(include_str!("../../queries/unfinished_indexes.sql"))
-                .fetch_all(&mut connection)
-                .await
-                .map_err(DatabaseUnusable::Check)?;
-        for index in unfinished {
-            tracing::warn!(%index, "an index that was not built to its end is removed");
-            let statement = format!("DROP INDEX CONCURRENTLY {index}");
-            let dropped = sqlx::query(&statement).execute(&mut connection).await;
-            dropped.map_err(DatabaseUnusable::Check)?;
         }
         let made = connection.execute(CHANGE_LOG).await;
         made.map_err(DatabaseUnusable::Check)?;
