@@ -52,14 +52,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Prepares a place for every replica and starts the database. No replica runs yet. With a
-    /// folder of old binaries, those that a restart replaces run from there.
-    pub async fn lay(
-        data: &Path,
-        most_issuance: usize,
-        old_binaries: Option<&Path>,
-        say: fn(&str),
-    ) -> Result<Self> {
+    /// Prepares a place for every replica and starts the database. No replica runs yet.
+    pub async fn lay(data: &Path, most_issuance: usize, say: fn(&str)) -> Result<Self> {
         // First, since it ends what an earlier run left behind.
         let mut network = Network::build()?;
         let mut stack = Stack::prepare(options(data, most_issuance, say)?).await?;
@@ -68,17 +62,15 @@ impl Fleet {
         let to_postgres = Proxy::start_at(network.host(), postgres(&stack)?).await?;
         let mut waiting = BTreeMap::<_, Vec<_>>::new();
         for (service, name) in replicas(&stack) {
-            let of_service = waiting.entry(service).or_default();
-            let is_first = of_service.len() < first_fleet(service, most_issuance);
             let address = IpAddr::from(network.add(&name, directory.folder())?);
             let place = Place {
                 grpc_address: SocketAddr::new(address, GRPC_PORT),
                 admin_address: SocketAddr::new(address, ADMIN_PORT),
-                entrance: Network::entrance(&name, old_binaries.filter(|_| is_first)),
+                entrance: Network::entrance(&name),
             };
             stack.place(&name, place)?;
             set_variables(&mut stack, service, &name, to_postgres.address())?;
-            of_service.push(name);
+            waiting.entry(service).or_default().push(name);
         }
         Ok(Self {
             stack,

@@ -26,10 +26,6 @@ struct Arguments {
     /// Shoppers that come each second.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=500))]
     arrivals_per_second: u64,
-    /// Begins with the service binaries of this folder, an older version's; those that replace them
-    /// in the restarts are this version's.
-    #[arg(long, value_name = "DIR", env = "TIDEGATE_OLD_BIN_DIR")]
-    old_binaries: Option<PathBuf>,
     /// What the shoppers do follows from it; drawn by chance unless set.
     #[arg(long)]
     seed: Option<u64>,
@@ -55,7 +51,6 @@ async fn main() -> ExitCode {
         step: Duration::from_secs(arguments.step_seconds),
         most_issuance: usize::from(arguments.most_issuance),
         arrivals_per_second: arguments.arrivals_per_second,
-        old_binaries: arguments.old_binaries,
         data: arguments.data,
         say: tell,
     };

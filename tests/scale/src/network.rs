@@ -113,22 +113,12 @@ impl Network {
     }
 
     /// The words that run a command in a namespace. What follows them is the process's first
-    /// argument, the program, and further arguments. With a folder, the program of the same name
-    /// there runs in its stead.
-    pub fn entrance(name: &str, folder: Option<&Path>) -> Vec<String> {
-        let (binaries, script) = match folder {
-            None => (Vec::new(), r#"exec -a "$0" "$@""#),
-            Some(folder) => (
-                vec!["env".to_owned(), format!("BINARIES={}", folder.display())],
-                r#"exec -a "$0" "$BINARIES/${1##*/}" "${@:2}""#,
-            ),
-        };
-        let mut words = ["ip", "netns", "exec", &namespace(name)]
+    /// argument, the program, and further arguments.
+    pub fn entrance(name: &str) -> Vec<String> {
+        let (within, run) = (namespace(name), r#"exec -a "$0" "$@""#);
+        ["ip", "netns", "exec", &within, "bash", "-c", run]
             .map(str::to_owned)
-            .to_vec();
-        words.extend(binaries);
-        words.extend(["bash", "-c", script].map(str::to_owned));
-        words
+            .to_vec()
     }
 
     /// Cuts a namespace off from everybody (`down`), or connects it again (`up`).

@@ -1,12 +1,8 @@
 //! A run, from the first namespace to the report.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use tidegate_chaos::{
     campaigns::{DRAINED_STOCK, drained, terms},
     report::RoundReport,
@@ -48,9 +44,6 @@ pub struct Settings {
     /// What issuance is scaled up to, from one.
     pub most_issuance: usize,
     pub arrivals_per_second: u64,
-    /// The folder with the binaries of an older version, which all replicas run that a restart
-    /// replaces; none makes them all of one version.
-    pub old_binaries: Option<PathBuf>,
     pub data: PathBuf,
     pub say: fn(&str),
 }
@@ -66,9 +59,7 @@ pub async fn run(settings: &Settings) -> Result<Report> {
     );
     let (began, say) = (Instant::now(), settings.say);
     let folder = settings.data.join("run");
-    let old_binaries = settings.old_binaries.as_deref().map(complete).transpose()?;
-    let old_binaries = old_binaries.as_deref();
-    let mut fleet = Fleet::lay(&folder, settings.most_issuance, old_binaries, say).await?;
+    let mut fleet = Fleet::lay(&folder, settings.most_issuance, say).await?;
     let scene = open(&mut fleet, settings).await?;
     let timeline = Timeline::begin(scene.tally.clone());
     for name in fleet.published(Service::Issuance) {
@@ -97,17 +88,6 @@ pub async fn run(settings: &Settings) -> Result<Report> {
     };
     put_away(fleet.stack, &folder, report.broken().is_empty(), say).await?;
     Ok(report)
-}
-
-/// The folder as an absolute path, if it has every service.
-fn complete(folder: &Path) -> Result<PathBuf> {
-    let mut services = Service::START_ORDER.into_iter();
-    let missing = services.find(|service| !folder.join(service.binary()).is_file());
-    ensure!(
-        missing.is_none(),
-        "The folder of old binaries must have all four services, and lacks {missing:?}."
-    );
-    folder.canonicalize().context("the folder of old binaries")
 }
 
 /// The first replicas of each service, and campaigns.

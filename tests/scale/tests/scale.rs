@@ -20,7 +20,6 @@ async fn scaling_restarting_and_cutting_off_lose_nothing_and_no_call_fails() -> 
         step: Duration::from_secs(6),
         most_issuance: 4,
         arrivals_per_second: 15,
-        old_binaries: None,
         data: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/scale/test"),
         say: |words| eprintln!("{words}"),
     };
