@@ -45,10 +45,6 @@ async fn let_days_pass(suite: &mut Suite, days: i32) -> Result<()> {
             let statement = sqlx::query(statement).bind(days);
             statement.execute(&mut database).await?;
         }
-        // Kept beside what it is made of, by versions that keep it.
-        let _ = sqlx::query("UPDATE campaigns SET coupons_end_at = closes_at + coupon_validity_seconds * interval '1 second'")
-            .execute(&mut database)
-            .await;
     }
     suite
         .restart(&[
