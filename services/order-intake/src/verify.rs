@@ -8,7 +8,6 @@
 //! books nothing: a mistyped code may name such a key, and would hold a slot until its latest time.
 
 use std::{
-    iter,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -85,8 +84,6 @@ fn item(draft: &Draft) -> CodeOfShopper {
 }
 
 fn verdicts(answer: VerifyCodesResponse) -> Vec<Verdict> {
-    // A replica of the version before tells of no missing keys.
-    let missing = answer.key_is_missing.into_iter().chain(iter::repeat(false));
     let verdict = |(is_true, key_is_missing)| match (is_true, key_is_missing) {
         (_, true) => Verdict::KeyMissing,
         (true, false) => Verdict::True,
@@ -95,7 +92,7 @@ fn verdicts(answer: VerifyCodesResponse) -> Vec<Verdict> {
     answer
         .is_true
         .into_iter()
-        .zip(missing)
+        .zip(answer.key_is_missing)
         .map(verdict)
         .collect()
 }
