@@ -88,7 +88,7 @@ impl From<CallFailed> for GatewayError {
     fn from(failed: CallFailed) -> Self {
         match failed {
             CallFailed::Refused(refusal) => Self::Refused(refusal),
-            CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => Self::NoAnswer,
+            CallFailed::NoAnswer(_) => Self::NoAnswer,
         }
     }
 }

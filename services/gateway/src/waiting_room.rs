@@ -39,17 +39,6 @@ use recent_claims::RecentClaims;
 /// queue stands. Reports go out more often.
 const SNAPSHOT_WITHIN: Duration = Duration::from_millis(500);
 
-/// What quota answered to a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    /// Nothing, or that the report is to come again.
-    Nothing,
-    /// That it is of an older version, which keeps no queues.
-    NoQueues,
-    /// How the queues stand that the report names.
-    Snapshots,
-}
-
 /// One moment, by both of this machine's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -80,8 +69,8 @@ struct Shared {
     /// What the windows of this gateway would allow each second, as the bits of a float.
     able_per_second: AtomicU64,
     most_asks_per_second: f64,
-    /// The last answer that was one.
-    answered: watch::Sender<Answered>,
+    /// Wakes those who wait for what quota tells of a queue.
+    told: watch::Sender<()>,
     ready: watch::Sender<bool>,
     metrics: QueueMetrics,
 }
@@ -96,7 +85,7 @@ impl WaitingRoom {
             recent: RecentClaims::new(Instant::now()),
             able_per_second: AtomicU64::default(),
             most_asks_per_second: most_asks_per_second(),
-            answered: watch::Sender::new(Answered::Nothing),
+            told: watch::Sender::new(()),
             ready: watch::Sender::new(false),
             metrics,
         }))
@@ -132,35 +121,29 @@ impl WaitingRoom {
         queues.get(&campaign).map_or(new, Arc::clone)
     }
 
-    /// True once it is known how the queue of every campaign stands, or that quota keeps none.
+    /// True once it is known how the queue of every campaign stands.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.0.ready.subscribe()
     }
 
     /// Takes in that a report was answered, and lets claims go on that waited for that. `is_of_all`
     /// says whether every campaign was known when the report was made.
-    fn note(&self, answered: Answered, is_of_all: bool) {
-        if answered == Answered::Nothing {
-            return;
-        }
-        self.0.answered.send_replace(answered);
+    fn note(&self, is_of_all: bool) {
+        self.0.told.send_replace(());
         if is_of_all && !*self.0.ready.borrow() {
             self.0.ready.send_replace(true);
         }
     }
 
     /// Waits until quota has told how a campaign's queue stands: until then nobody knows who is
-    /// before whom. A quota that keeps no queues need not be waited for.
+    /// before whom.
     pub async fn knows_queue(&self, campaign: CampaignNumber) -> Result<(), GatewayError> {
         if self.queue(campaign).is_known() {
             return Ok(());
         }
-        let mut answered = self.0.answered.subscribe();
-        let is_enough = |answered: &Answered| {
-            *answered == Answered::NoQueues || self.queue(campaign).is_known()
-        };
-        let enough = timeout(SNAPSHOT_WITHIN, answered.wait_for(is_enough)).await;
-        match enough {
+        let mut told = self.0.told.subscribe();
+        let known = told.wait_for(|()| self.queue(campaign).is_known());
+        match timeout(SNAPSHOT_WITHIN, known).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(GatewayError::NotReady),
         }

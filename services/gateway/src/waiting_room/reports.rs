@@ -9,7 +9,7 @@ use tidegate_proto::quota::v1::{
 };
 use tidegate_rpc::{
     MAX_MESSAGE_BYTES,
-    client::{CallFailed, Replicas, RetryPolicy},
+    client::{Replicas, RetryPolicy},
 };
 use tidegate_types::{CampaignNumber, ReplicaId};
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Answered, Moment, WaitingRoom,
+    Moment, WaitingRoom,
     decode::snapshot_from,
     queue::{Queue, QueueState},
 };
@@ -90,9 +90,8 @@ impl Reporter {
         loop {
             turns.tick().await;
             let report = self.report(number);
-            let answered = self.tell(&report.request).await;
-            self.waiting_room.note(answered, report.is_of_all);
-            if answered == Answered::Snapshots {
+            if self.tell(&report.request).await {
+                self.waiting_room.note(report.is_of_all);
                 self.acknowledged.send_replace(number);
             }
             number += 1;
@@ -141,10 +140,11 @@ impl Reporter {
         Report { request, is_of_all }
     }
 
-    /// Tells one replica of quota after the other until one has taken the report in.
-    async fn tell(&self, report: &ReportQueuesRequest) -> Answered {
+    /// Tells one replica of quota after the other until one has taken the report in; false if none
+    /// has, and the report is to come again.
+    async fn tell(&self, report: &ReportQueuesRequest) -> bool {
         if report.queues.is_empty() {
-            return Answered::Snapshots;
+            return true;
         }
         let answer = self
             .quota
@@ -160,15 +160,10 @@ impl Reporter {
                 },
             )
             .await;
-        match answer {
-            Ok(answer) => {
-                self.apply(&answer.queues);
-                Answered::Snapshots
-            }
-            // A quota of an older version knows nothing of queues.
-            Err(CallFailed::UnknownMethod) => Answered::NoQueues,
-            Err(CallFailed::Refused(_) | CallFailed::NoAnswer(_)) => Answered::Nothing,
+        if let Ok(answer) = &answer {
+            self.apply(&answer.queues);
         }
+        answer.is_ok()
     }
 
     fn apply(&self, told: &[QueueSnapshot]) {

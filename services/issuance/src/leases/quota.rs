@@ -122,7 +122,7 @@ impl QuotaClient {
         let answer = self.0.call(policy, || message.clone(), send).await;
         answer.map_err(|failed| match failed {
             CallFailed::Refused(refusal) if is_final(refusal.reason) => Some(refusal),
-            CallFailed::Refused(_) | CallFailed::UnknownMethod | CallFailed::NoAnswer(_) => None,
+            CallFailed::Refused(_) | CallFailed::NoAnswer(_) => None,
         })
     }
 }

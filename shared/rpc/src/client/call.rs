@@ -106,9 +106,6 @@ impl RetryPolicy {
 pub enum CallFailed {
     #[error("{}: {}", .0, words_of(.0).en)]
     Refused(Refusal),
-    /// The replicas that answer are of a version before this method.
-    #[error("the method is not known there yet")]
-    UnknownMethod,
     /// Nobody answered in time, and what was asked for may have happened.
     #[error("no answer: {0}")]
     NoAnswer(String),
@@ -239,12 +236,11 @@ fn judge<Answer>(
         replica.answered(None);
         return Err(CallFailed::Refused(from_status(&status)));
     }
-    if status.code() == Code::Unimplemented {
-        replica.answered(None);
-        return Err(CallFailed::UnknownMethod);
-    }
     tracing::debug!(replica = replica.address, code = ?status.code(), message = status.message(), "a call got no answer");
-    if took < allowed || policy.is_fair(allowed) {
+    if status.code() == Code::Unimplemented {
+        // It is well, and of a build without this method.
+        replica.answered(None);
+    } else if took < allowed || policy.is_fair(allowed) {
         replica.failed(now);
     }
     let why = format!("{}: {}", status.code(), status.message());
