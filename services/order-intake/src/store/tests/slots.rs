@@ -18,7 +18,7 @@ async fn a_full_store_leaves_no_row_and_says_when_it_has_room() {
     let Err(OrderIntakeError::StoreBusy(BusyStore { next_slot_at, .. })) = refused else {
         panic!("{refused:?}");
     };
-    assert!(next_slot_at.unwrap() >= first.standing.slot.unwrap().ends_at());
+    assert!(next_slot_at.unwrap() >= first.standing.slot.ends_at());
     assert_eq!(fixture.count("orders").await, 1);
     // The same request may be placed once there is room.
     assert!(fixture.place(&numbered(2)).await.is_ok());
@@ -50,7 +50,7 @@ async fn a_halved_capacity_keeps_what_is_booked_and_a_doubled_one_gives_room_at_
     for (number, capacity) in [4, 4, 4, 2, 2, 2, 8, 8, 8, 8].into_iter().enumerate() {
         fixture.upsert(shop_of("s-1", capacity)).await;
         let order = fixture.placed(&numbered(number)).await;
-        slots.push(order.standing.slot.unwrap().starts_at());
+        slots.push(order.standing.slot.starts_at());
     }
     let first = slots[0];
     let offsets: Vec<_> = slots
