@@ -283,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn that_fewer_claims_lead_to_orders_than_before_is_learned_within_a_minute_and_not_at_once() {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let mut now = made(&mut pace, 1_000, 1, Instant::now());
+        for _ in 0..3 {
+            now = made(&mut pace, 250, 4, now);
+        }
+        stood(&mut pace, 500 * MS, now);
+        let of_orders = 250.0 * faded(2 * LOOK_EVERY) * 0.8;
+        let claims_each = pace.per_second() / of_orders;
+        assert!((3.0..3.7).contains(&claims_each), "{claims_each}");
+    }
+
+    #[test]
     fn the_rate_of_orders_is_known_from_their_first_moments_on() {
         let began = Instant::now();
         let mut pace = OrderPace::unlimited(began);
