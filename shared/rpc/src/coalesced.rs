@@ -13,22 +13,25 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// Between two writes. What is written after a longer pause goes out at once.
-const INTERVAL: Duration = Duration::from_millis(1);
+/// Between two writes where many small calls come. What is written after a longer pause goes out at
+/// once.
+pub const WRITE_INTERVAL: Duration = Duration::from_millis(1);
 /// So much is sent without waiting for more: one record of TLS.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub struct Coalesced<Stream> {
     stream: BufWriter<Stream>,
+    interval: Duration,
     next_write: Instant,
     wake_up: Pin<Box<Sleep>>,
 }
 
 impl<Stream: AsyncRead + AsyncWrite + Unpin> Coalesced<Stream> {
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream, interval: Duration) -> Self {
         Self {
             stream: BufWriter::with_capacity(BUFFER_BYTES, stream),
+            interval,
             next_write: Instant::now(),
             wake_up: Box::pin(sleep(Duration::ZERO)),
         }
@@ -58,13 +61,15 @@ impl<Stream: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Coalesced<Stream> {
         let now = Instant::now();
         if now < self.next_write && !self.stream.buffer().is_empty() {
             let next_write = self.next_write;
-            self.wake_up.as_mut().reset(next_write);
+            if self.wake_up.deadline() != next_write {
+                self.wake_up.as_mut().reset(next_write);
+            }
             ready!(self.wake_up.as_mut().poll(cx));
         }
         let has_more = !self.stream.buffer().is_empty();
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         if has_more {
-            self.next_write = now + INTERVAL;
+            self.next_write = now + self.interval;
         }
         Poll::Ready(Ok(()))
     }
@@ -118,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_written_within_a_millisecond_of_the_last_write_goes_out_together() {
         let (stream, mut peer) = duplex(1024);
-        let mut stream = Coalesced::new(stream);
+        let mut stream = Coalesced::new(stream, WRITE_INTERVAL);
         assert!(write(&mut stream, "first").await, "at once");
         assert_eq!(arrived(&mut peer).await, "first");
         assert!(!write(&mut stream, "second, ").await);
@@ -127,14 +132,14 @@ mod tests {
         // Nobody writes any more, and it goes out all the same.
         stream.flush().await.unwrap();
         assert_eq!(arrived(&mut peer).await, "second, third");
-        advance(INTERVAL).await;
+        advance(WRITE_INTERVAL).await;
         assert!(write(&mut stream, "fourth").await, "at once after a pause");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_waits_goes_out_before_the_end_and_a_full_buffer_at_once() {
         let (stream, mut peer) = duplex(4 * BUFFER_BYTES);
-        let mut stream = Coalesced::new(stream);
+        let mut stream = Coalesced::new(stream, WRITE_INTERVAL);
         assert!(write(&mut stream, "first").await);
         write(&mut stream, &"x".repeat(2 * BUFFER_BYTES)).await;
         assert_eq!(arrived(&mut peer).await.len(), 64);

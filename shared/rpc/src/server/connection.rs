@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
 use super::listener::{Connection, ConnectionLimits};
-use crate::coalesced::Coalesced;
+use crate::coalesced::{Coalesced, WRITE_INTERVAL};
 
 /// Calls in flight on one connection; more wait at the client.
 const MAX_STREAMS_PER_CONNECTION: u32 = 2_000;
@@ -43,8 +43,13 @@ impl Connection {
             request.extensions_mut().insert(Arc::clone(&of_call));
             calls.clone().oneshot(request)
         });
-        let mut served =
-            pin!(http2().serve_connection(TokioIo::new(Coalesced::new(self)), service));
+        // Services send batches: their calls are few, and a pause at each hop would add up.
+        let interval = match peer.identity {
+            Some(identity) if identity.is_service() => Duration::ZERO,
+            _ => WRITE_INTERVAL,
+        };
+        let stream = TokioIo::new(Coalesced::new(self, interval));
+        let mut served = pin!(http2().serve_connection(stream, service));
         let mut certificate_ended = pin!(peer.certificate_ended());
         tokio::select! {
             // However it ended, nobody is there to be told.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use rustls::pki_types::ServerName;
-use tidegate_rpc::coalesced::Coalesced;
+use tidegate_rpc::coalesced::{Coalesced, WRITE_INTERVAL};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -126,7 +126,7 @@ where
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         // Answers to calls that ran out of time are no fault of the gateway.
         .max_local_error_reset_streams(None)
-        .handshake(Coalesced::new(stream))
+        .handshake(Coalesced::new(stream, WRITE_INTERVAL))
         .await?;
     Ok((sender, Box::pin(connection)))
 }
