@@ -75,6 +75,12 @@ impl OrderPace {
     /// hears that a store is full comes again.
     pub fn order_made(&mut self, now: Instant) {
         self.count(now);
+        if now.saturating_duration_since(self.ordered_at) > MOMENT {
+            // A rate that counted the time without orders would be far below what can be made.
+            self.claims_lately = 0.0;
+            self.orders_lately = 0.0;
+            self.lately_seconds = 0.0;
+        }
         self.ordered_at = now;
         self.orders += 1.0;
         self.orders_lately += 1.0;
@@ -146,7 +152,10 @@ impl OrderPace {
     fn look(&mut self, now: Instant) {
         let looked_for = now.saturating_duration_since(self.looked_at);
         self.looked_at = now;
-        self.proven = self.proven.max(self.a_second(self.orders_lately));
+        // What an outage held back is made at once, and proves nothing.
+        if self.lately_seconds >= MOMENT.as_secs_f64() {
+            self.proven = self.proven.max(self.a_second(self.orders_lately));
+        }
         let since_found = self.found_at.map(|at| now.saturating_duration_since(at));
         match (self.told.take(), since_found) {
             (Some(wait), since) if wait > TARGET_DELAY => {
@@ -305,6 +314,21 @@ mod tests {
             pace.orders_wait(500 * MS, 500 * MS, now);
         }
         assert!(is_near(&pace, 800.0), "{pace:?}");
+    }
+
+    #[test]
+    fn a_rate_of_orders_after_a_pause_does_not_count_the_pause() {
+        let began = Instant::now();
+        let mut pace = OrderPace::unlimited(began);
+        pace.order_made(began);
+        let mut now = began + Duration::from_secs(10);
+        for _ in 0..500 {
+            now += MS;
+            pace.order_made(now);
+            pace.orders_wait(500 * MS, 500 * MS, now);
+        }
+        assert!(is_near(&pace, 800.0), "{pace:?}");
+        assert!(pace.proven < 1.0, "half a second proves nothing");
     }
 
     #[test]
