@@ -8,7 +8,7 @@ SELECT
     locked.*
 FROM UNNEST($1::text[]) AS wanted (store_id)
 LEFT JOIN LATERAL (
-    SELECT store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed, closed_because
+    SELECT store_id, display_name, area, time_zone, weekly_hours, closed_days, slot_minutes, orders_per_slot, is_closed, closed_because, version
     FROM stores
     WHERE stores.store_id >= wanted.store_id AND stores.store_id <= wanted.store_id
     ORDER BY stores.store_id

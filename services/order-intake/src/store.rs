@@ -31,7 +31,7 @@ use crate::{
     error::{OrderIntakeError, Result},
 };
 pub use audit::SlotPosition;
-use commit::{Asked, BusyStores, Change, Commits};
+use commit::{Asked, BusyStores, Change, Commits, RememberedStores};
 pub use retention::OldKey;
 
 pub fn migrations() -> Migrator {
@@ -81,12 +81,13 @@ impl Store {
         closing: &CancellationToken,
     ) -> (Self, Vec<(String, impl Future<Output = ()> + Send + use<>)>) {
         let mut writers = Vec::new();
-        let mut start = |name, lane, busy_stores| {
+        let mut start = |name, lane, busy_stores, remembered| {
             let (queue, writer) = CommitQueue::new(
                 CommitQueueSettings::new(name, QUEUE_CAPACITY, MAX_BATCH),
                 Commits {
                     lane,
                     busy_stores,
+                    remembered,
                     orders_to_come,
                 },
                 database.clone(),
@@ -96,9 +97,13 @@ impl Store {
             writers.push((format!("writer of {name} of lane {lane}"), writer));
             queue
         };
-        let queues = PerLane::new(lanes, |lane| LaneQueues {
-            first: start("orders", lane, BusyStores::LeaveOut),
-            busy_stores: start("orders_of_busy_stores", lane, BusyStores::WaitFor),
+        let queues = PerLane::new(lanes, |lane| {
+            let remembered = Arc::new(RememberedStores::default());
+            let (first, second) = (Arc::clone(&remembered), remembered);
+            LaneQueues {
+                first: start("orders", lane, BusyStores::LeaveOut, first),
+                busy_stores: start("orders_of_busy_stores", lane, BusyStores::WaitFor, second),
+            }
         });
         let store = Self {
             pool: database.pool(POOL_CONNECTIONS - AUDIT_CONNECTIONS),
@@ -148,7 +153,13 @@ impl Store {
         by: Option<Arc<Actor>>,
         deadline: Instant,
     ) -> Result<Standing> {
-        let change = change_of(order, Asked::Move(asked, by));
+        let seen = order.standing.clone();
+        let step = Asked::Move {
+            step: asked,
+            by,
+            seen,
+        };
+        let change = change_of(order, step);
         Ok(self.commit(change, deadline).await?.standing)
     }
 

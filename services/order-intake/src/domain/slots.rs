@@ -64,6 +64,7 @@ pub struct Timetable {
     open: Vec<OpenSpan>,
     bookings: BTreeMap<Minute, Booking>,
     changed: BTreeSet<Minute>,
+    gave_back: bool,
     /// No slot before this one has room: where the next search begins.
     full_until: Minute,
 }
@@ -90,13 +91,9 @@ impl Timetable {
     /// A timetable with every booking of the store in [`Timetable::span`].
     pub fn new(store: Store, now: Timestamp, bookings: impl IntoIterator<Item = Booking>) -> Self {
         let now = Minute::of(now);
-        let (from, until) = (
-            now.plus(-SlotMinutes::MAX),
-            now.plus(HORIZON_MINUTES + SlotMinutes::MAX),
-        );
         Self {
             now,
-            open: store.hours.open_between(&store.zone, from, until),
+            open: open_around(&store, now),
             full_until: now,
             bookings: bookings
                 .into_iter()
@@ -104,7 +101,38 @@ impl Timetable {
                 .collect(),
             store,
             changed: BTreeSet::new(),
+            gave_back: false,
         }
+    }
+
+    /// Goes on from another moment.
+    pub fn look_from(&mut self, now: Timestamp) {
+        let now = Minute::of(now);
+        if now != self.now {
+            let first_kept = now.plus(-2 * SlotMinutes::MAX);
+            self.bookings = self.bookings.split_off(&first_kept);
+            self.open = open_around(&self.store, now);
+            (self.now, self.full_until) = (now, now);
+        }
+    }
+
+    /// What was changed is no change any more.
+    pub fn clear_changes(&mut self) {
+        self.changed.clear();
+        self.gave_back = false;
+    }
+
+    /// Whether a place was given back since then.
+    pub fn gave_back(&self) -> bool {
+        self.gave_back
+    }
+
+    /// Whether no booking touches two of today's slots.
+    pub fn has_slots_of_one_length(&self) -> bool {
+        let minutes = self.store.slot_minutes;
+        self.bookings
+            .values()
+            .all(|booking| booking.slot.minutes == minutes)
     }
 
     pub fn store(&self) -> &Store {
@@ -144,6 +172,7 @@ impl Timetable {
         {
             booking.booked -= 1;
             self.changed.insert(slot.begins);
+            self.gave_back = true;
             self.full_until = self.now;
         }
     }
@@ -227,6 +256,13 @@ impl Timetable {
             .sum();
         booked < u32::from(self.store.orders_per_slot.get())
     }
+}
+
+/// When a store is open, as far around a moment as slots are looked for.
+fn open_around(store: &Store, now: Minute) -> Vec<OpenSpan> {
+    let from = now.plus(-SlotMinutes::MAX);
+    let until = now.plus(HORIZON_MINUTES + SlotMinutes::MAX);
+    store.hours.open_between(&store.zone, from, until)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! Commits batches: reads what they touch under locks, has the domain decide, and writes it in one
-//! statement.
+//! Commits batches. What can be decided from memory is written in one statement, which checks that
+//! it still holds. For the rest what it touches is read under locks, decided and written.
 //!
 //! Locks are taken in one order by everybody, so no two batches wait for each other: orders by key,
 //! then stores by id, then the head of the lane's feed. Behind the head, the batches of a lane
 //! write one after the other, also those of several replicas.
 
 mod decide;
+mod from_memory;
 mod read;
+mod remembered;
 mod write;
 
 use std::{
@@ -20,16 +22,20 @@ use tidegate_telemetry::{TraceContext, note};
 use tidegate_types::{Actor, Lane, RequestId, ShopperId, Timestamp};
 
 use crate::{
-    domain::{Draft, Move, OrderId, Placed, Verdict, to_microsecond},
+    domain::{Draft, Move, OrderId, Placed, Standing, Verdict, to_microsecond},
     error::Result,
 };
 use decide::Decisions;
-use read::Known;
+use from_memory::FromMemory;
+use read::{Found, Known};
+use remembered::Remembered;
+pub(super) use remembered::RememberedStores;
 
 /// How the batches of one queue of a lane are committed.
 pub(super) struct Commits {
     pub(super) lane: Lane,
     pub(super) busy_stores: BusyStores,
+    pub(super) remembered: Arc<RememberedStores>,
     /// How many orders a shopper may have that are still to be made.
     pub(super) orders_to_come: u16,
 }
@@ -59,8 +65,13 @@ pub(super) enum Asked {
         /// What the order's later steps belong to.
         trace: TraceContext,
     },
-    /// And who of the staff asks for it.
-    Move(Move, Option<Arc<Actor>>),
+    Move {
+        step: Move,
+        /// Who of the staff asks for it.
+        by: Option<Arc<Actor>>,
+        /// How the order stood when that was decided.
+        seen: Standing,
+    },
     /// The coupon of an order that will not be made was given back.
     Released,
 }
@@ -100,18 +111,62 @@ impl Commit for Commits {
     ) -> Result<(), sqlx::Error> {
         let now = to_microsecond(Timestamp::from(SystemTime::now()));
         let changes: Vec<&Change> = items.iter().map(|queued| &queued.item.0).collect();
-        let mut transaction = connection.begin().await?;
-        let known = Known::read(&mut transaction, self, &changes, now).await?;
-        let mut decisions = Decisions::new(now, self.orders_to_come);
-        let outcomes = decisions.decide(&changes, known);
-        let written = decisions.written;
-        written.describe();
+        let mut outcomes: Vec<Option<Outcome>> = changes.iter().map(|_| None).collect();
         note("tidegate.lane", i64::from(self.lane.get()));
-        written.write(&mut transaction, self.lane, now).await?;
-        transaction.commit().await?;
-        for (queued, outcome) in items.iter_mut().zip(outcomes) {
+        if self.busy_stores == BusyStores::LeaveOut {
+            let rules = (self.lane, self.orders_to_come);
+            let remembered = &*self.remembered;
+            let expected = FromMemory::decide(&changes, remembered, now);
+            let written = expected.write(connection, rules, remembered, now, &mut outcomes);
+            written.await?;
+        }
+        let left = changes.iter().zip(&outcomes);
+        let left = left.filter(|(_, outcome)| outcome.is_none());
+        let left: Vec<&Change> = left.map(|(change, _)| *change).collect();
+        if !left.is_empty() {
+            let mut decided = self.under_locks(connection, &left, now).await?.into_iter();
+            for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
+                *outcome = decided.next();
+            }
+        }
+        for (queued, outcome) in items.iter_mut().zip(outcomes.into_iter().flatten()) {
             queued.item.1.put(outcome);
         }
         Ok(())
+    }
+}
+
+impl Commits {
+    async fn under_locks(
+        &self,
+        connection: &mut PgConnection,
+        changes: &[&Change],
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, sqlx::Error> {
+        let mut transaction = connection.begin().await?;
+        let mut known = Known::read(&mut transaction, self, changes, now).await?;
+        let mut decisions = Decisions::new(now, self.orders_to_come);
+        let outcomes = decisions.decide(changes, &mut known);
+        let written = decisions.written;
+        written.describe();
+        written.write(&mut transaction, self.lane, now).await?;
+        transaction.commit().await?;
+        self.remember(known);
+        Ok(outcomes)
+    }
+
+    /// Remembers the stores that were read, as they are after the commit.
+    fn remember(&self, known: Known) {
+        for (id, found) in known.stores {
+            let Found::Locked(timetable) = found else {
+                continue;
+            };
+            if let Some(version) = known.versions.get(&id) {
+                self.remembered.learn(Remembered {
+                    version: version + i64::from(timetable.gave_back()),
+                    timetable: *timetable,
+                });
+            }
+        }
     }
 }

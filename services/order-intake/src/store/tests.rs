@@ -8,6 +8,7 @@ mod moves;
 mod plan;
 mod reads;
 mod recorded;
+mod remembered;
 mod retention;
 mod slots;
 mod staff_reads;

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        BusyStore, Move, NoSlot, Order, OrderId, OrderState, Placed, Rejection, Standing,
-        Timetable, Timing, Verdict,
+        Area, BusyStore, Move, NoSlot, Order, OrderId, OrderState, Placed, Rejection, Slot,
+        Standing, Timetable, Timing, Verdict,
     },
     error::{OrderIntakeError, Result},
 };
@@ -38,26 +38,29 @@ impl Decisions {
 
     /// What becomes of each change, in their order. Moves are decided first: a place that one gives
     /// back may go to a new order of the same batch.
-    pub(super) fn decide(&mut self, changes: &[&Change], mut known: Known) -> Vec<Outcome> {
+    pub(super) fn decide(&mut self, changes: &[&Change], known: &mut Known) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = changes
             .iter()
             .map(|change| match &change.asked {
                 Asked::Place { .. } => None,
-                Asked::Move(asked, by) => {
-                    Some(self.move_order(change, asked, by.as_deref(), &mut known))
+                Asked::Move { step, by, .. } => {
+                    Some(self.move_order(change, step, by.as_deref(), known))
                 }
-                Asked::Released => Some(self.release(change, &mut known)),
+                Asked::Released => Some(self.release(change, known)),
             })
             .collect();
         for (change, outcome) in changes.iter().zip(&mut outcomes) {
             if let Asked::Place { code, trace } = change.asked {
-                *outcome = Some(self.place(change, code, trace, &mut known));
+                *outcome = Some(self.place(change, code, trace, known));
             }
         }
         for (store, found) in &known.stores {
             if let Found::Locked(timetable) = found {
                 let changes = timetable.changes().map(|booking| (store.clone(), *booking));
                 self.written.booked.extend(changes);
+                if timetable.gave_back() {
+                    self.written.given_back.push(store.clone());
+                }
             }
         }
         outcomes.into_iter().flatten().collect()
@@ -93,17 +96,8 @@ impl Decisions {
             .book(self.now, draft.latest_acceptable_at)
             .map_err(|none| no_slot(none, timetable))?;
         *to_come += 1;
-        let standing = Standing {
-            order_id: change.order_id,
-            area: timetable.store().area.clone(),
-            slot,
-            state: OrderState::Pending,
-            discount_minor_units: None,
-            coupon_released_at: None,
-            trace: Some(trace),
-            created_at: self.now,
-            updated_at: self.now,
-        };
+        let area = timetable.store().area.clone();
+        let standing = new_standing(change.order_id, (area, slot), trace, self.now);
         self.written.placed.push(Order {
             draft: draft.clone(),
             standing: standing.clone(),
@@ -213,7 +207,26 @@ impl Decisions {
     }
 }
 
-fn stands(standing: Standing) -> Outcome {
+pub(super) fn new_standing(
+    order_id: OrderId,
+    (area, slot): (Area, Slot),
+    trace: TraceContext,
+    now: Timestamp,
+) -> Standing {
+    Standing {
+        order_id,
+        area,
+        slot,
+        state: OrderState::Pending,
+        discount_minor_units: None,
+        coupon_released_at: None,
+        trace: Some(trace),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+pub(super) fn stands(standing: Standing) -> Outcome {
     Ok(Some(Placed {
         standing,
         replayed: false,

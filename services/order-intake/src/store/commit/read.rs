@@ -22,6 +22,8 @@ pub(super) struct Known {
     pub(super) earlier: HashMap<(ShopperId, RequestId), Earlier>,
     pub(super) moved: HashMap<OrderId, MovedOrder>,
     pub(super) stores: HashMap<StoreId, Found>,
+    /// The versions of those that are locked.
+    pub(super) versions: HashMap<StoreId, i64>,
     /// How many orders shoppers of new ones have that are still to be made.
     pub(super) to_come: HashMap<ShopperId, u16>,
 }
@@ -58,6 +60,7 @@ impl Known {
             earlier: find_earlier(connection, lane, changes).await?,
             moved: lock_moved(connection, lane, changes).await?,
             stores: HashMap::new(),
+            versions: HashMap::new(),
             to_come: HashMap::new(),
         };
         let new = changes.iter().filter_map(|change| known.new_draft(change));
@@ -75,7 +78,8 @@ impl Known {
         if !wanted.is_empty() {
             let busy_stores = rules.busy_stores;
             let span = Timetable::span(now, given_back.into_iter().flatten());
-            known.stores = lock_stores(connection, busy_stores, &wanted, (now, span)).await?;
+            (known.stores, known.versions) =
+                lock_stores(connection, busy_stores, &wanted, (now, span)).await?;
         }
         Ok(known)
     }
@@ -92,7 +96,7 @@ impl Known {
     /// A slot in which a change that needs its store may give a place back.
     fn slot_to_give_back(&self, change: &Change) -> Option<Slot> {
         match change.asked {
-            Asked::Move(..) => Some(self.moved.get(&change.order_id)?.standing.slot),
+            Asked::Move { .. } => Some(self.moved.get(&change.order_id)?.standing.slot),
             Asked::Place { .. } | Asked::Released => None,
         }
     }
@@ -101,7 +105,7 @@ impl Known {
     fn needs_store(&self, change: &Change, now: Timestamp) -> bool {
         let asked = match &change.asked {
             Asked::Place { .. } => return self.new_draft(change).is_some(),
-            Asked::Move(asked, _) => asked,
+            Asked::Move { step, .. } => step,
             Asked::Released => return false,
         };
         let Some(order) = self.moved.get(&change.order_id) else {
@@ -163,13 +167,18 @@ async fn count_to_come(
         .bind(lane_number(lane))
         .bind(shoppers)
         .bind(now)
-        .bind(i64::from(limit) + GIVEN_UP_AT_MOST);
+        .bind(orders_looked_at(limit));
     let rows: Vec<(String, i64)> = query.fetch_all(connection).await?;
     let entry = |(shopper, orders): (String, i64)| {
         let shopper = column("shopper_id", ShopperId::parse(shopper))?;
         Ok((shopper, column("orders", u16::try_from(orders))?))
     };
     rows.into_iter().map(entry).collect()
+}
+
+/// How many of a shopper's latest orders are looked at.
+pub(super) fn orders_looked_at(limit: u16) -> i64 {
+    i64::from(limit) + GIVEN_UP_AT_MOST
 }
 
 async fn lock_moved(
@@ -202,7 +211,7 @@ async fn lock_stores(
     busy_stores: BusyStores,
     wanted: &BTreeSet<&StoreId>,
     (now, span): (Timestamp, (Timestamp, Timestamp)),
-) -> Result<HashMap<StoreId, Found>, sqlx::Error> {
+) -> Result<(HashMap<StoreId, Found>, HashMap<StoreId, i64>), sqlx::Error> {
     let statement = match busy_stores {
         BusyStores::LeaveOut => include_str!("../../../queries/lock_free_stores.sql"),
         BusyStores::WaitFor => include_str!("../../../queries/lock_stores.sql"),
@@ -210,14 +219,17 @@ async fn lock_stores(
     let ids: Vec<&str> = wanted.iter().map(|id| id.as_str()).collect();
     let query = sqlx::query(statement).bind(ids);
     let rows = query.fetch_all(&mut *connection).await?;
-    let (mut found, mut locked) = (HashMap::new(), Vec::new());
+    let (mut found, mut versions, mut locked) = (HashMap::new(), HashMap::new(), Vec::new());
     for row in &rows {
         let id = text(row, "wanted_id", StoreId::parse)?;
         // Unset if the row could not be locked.
         let locked_id: Option<&str> = row.try_get("store_id")?;
         if locked_id.is_some() {
             match StoreRow::from_row(row)?.into_store() {
-                Ok(store) => locked.push(store),
+                Ok(store) => {
+                    versions.insert(id, row.try_get("version")?);
+                    locked.push(store);
+                }
                 Err(error) => {
                     tracing::error!(store = id.as_str(), %error, "the row of a store cannot be read; its orders are refused or stay as they are until it is mended");
                     found.insert(id, Found::Unreadable);
@@ -233,7 +245,7 @@ async fn lock_stores(
         let id = timetable.store().id.clone();
         found.insert(id, Found::Locked(Box::new(timetable)));
     }
-    Ok(found)
+    Ok((found, versions))
 }
 
 impl MovedOrder {

@@ -18,6 +18,8 @@ pub(super) struct Written {
     pub(super) moved: Vec<(Standing, Option<RequestId>)>,
     /// What is booked at stores by now.
     pub(super) booked: Vec<(StoreId, Booking)>,
+    /// Stores at which places are given back.
+    pub(super) given_back: Vec<StoreId>,
     /// What staff changed, which few batches have any of.
     pub(super) recorded: Vec<types::Change>,
 }
@@ -85,11 +87,17 @@ impl Written {
             }))
             .execute(&mut *connection)
             .await?;
-        // No statement at all for a batch without such work.
+        // No statements at all for a batch without such work.
+        if !self.given_back.is_empty() {
+            sqlx::query(include_str!("../../../queries/note_places_given_back.sql"))
+                .bind(each(&self.given_back, StoreId::as_str))
+                .execute(&mut *connection)
+                .await?;
+        }
         tidegate_pg::record_changes(connection, &self.recorded).await
     }
 }
 
-fn minutes_of(slot: Slot) -> i16 {
+pub(super) fn minutes_of(slot: Slot) -> i16 {
     slot.minutes.get().into()
 }
