@@ -9,8 +9,14 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, setpriority_process, test_kill_process};
 
-/// The niceness of what gives way to us: about a tenth of our weight where both want a processor.
-const WAY_GIVING: i32 = 10;
+/// How much a process gives way to this one, as its niceness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivesWay {
+    /// About a tenth of our weight where both want a processor.
+    ToUs = 10,
+    /// About a third of that.
+    ToOthersAsWell = 15,
+}
 
 pub fn signal(process: u32, signal: Signal) -> Result<()> {
     let pid = pid(process).with_context(|| format!("{process} is not a process id"))?;
@@ -27,7 +33,7 @@ fn pid(process: u32) -> Option<Pid> {
 }
 
 /// Lets a process and its children give way to this one where there are too few processors for both. Their threads of later on do so as well.
-pub fn give_way(process: u32) {
+pub fn give_way(process: u32, way: GivesWay) {
     let mut all = children(process);
     all.push(process);
     for process in all {
@@ -42,7 +48,7 @@ pub fn give_way(process: u32) {
         }
         for thread in threads.into_iter().filter_map(pid) {
             // One that has ended meanwhile gives way by itself.
-            let _ = setpriority_process(Some(thread), WAY_GIVING);
+            let _ = setpriority_process(Some(thread), way as i32);
         }
     }
 }

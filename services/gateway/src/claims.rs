@@ -7,7 +7,7 @@ mod issue;
 mod lookup;
 mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tidegate_proto::issuance::v1::IssuedCoupon;
 use tidegate_rpc::{
@@ -40,6 +40,8 @@ pub struct Claim {
     pub tier: Option<TierId>,
     /// The ticket shown, if one is.
     pub ticket: Option<String>,
+    /// How long its shopper waits; for ever, if none.
+    pub patience: Option<Duration>,
 }
 
 impl Claim {
@@ -95,6 +97,7 @@ impl Claims {
                 campaign: &campaign,
                 key,
                 tier: ticket.tier,
+                patience: None,
                 now,
             };
             self.waiting_room.leave(attempt);

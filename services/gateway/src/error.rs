@@ -46,6 +46,9 @@ pub enum GatewayError {
     /// So many wait that no more are let in.
     #[error("too many wait")]
     QueueTooLong,
+    /// It would take longer than the shopper waits, which has no position now.
+    #[error("the shortest wait is {} ms", .shortest.as_millis())]
+    WaitTooLong { shortest: Duration },
     /// The claim with this request id, or the ticket that is shown, is for another tier.
     #[error("the claim that waits is for another tier")]
     OtherTier,

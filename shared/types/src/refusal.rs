@@ -34,6 +34,8 @@ named! {
     QueueFull => "QUEUE_FULL",
     /// Nothing is free now, but stock on lease may come back.
     StockReturning => "STOCK_RETURNING",
+    /// Even the shortest likely wait is longer than the shopper waits.
+    WaitTooLong => "WAIT_TOO_LONG",
     /// The request id was used before with other content.
     RequestIdConflict => "REQUEST_ID_CONFLICT",
     /// No such claim has produced a coupon.

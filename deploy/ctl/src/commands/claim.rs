@@ -58,6 +58,7 @@ pub async fn run(claim: Claim, session: &Session) -> Result<Output, Failure> {
         request_id: request_id.clone(),
         tier_id: claim.tier.unwrap_or_default(),
         ticket: String::new(),
+        patience: None,
     };
     loop {
         let answer = with_request_id(&request_id, session.call(message.clone())).await?;

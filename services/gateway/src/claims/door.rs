@@ -68,6 +68,7 @@ impl Claims {
             campaign,
             key: claim.key(campaign.number),
             tier: tier_number(campaign, claim.tier.as_ref())?,
+            patience: claim.patience,
             now: Moment::now(),
         };
         let is_other_claim = match ticket {
@@ -206,7 +207,7 @@ impl Claims {
             Ok(issued) => Ok(Outcome::Issued(issued)),
             Err(met) => self
                 .waiting_room
-                .turn_met(attempt, ticket, met)
+                .turn_met(attempt, ticket, met, self.permits.turns_waiting())
                 .map(Outcome::Queued),
         }
     }
@@ -283,6 +284,7 @@ fn waiting_attempt<'a>(
         campaign,
         key: claim.key(campaign.number),
         tier: ticket.tier,
+        patience: None,
         now: Moment::now(),
     }
 }

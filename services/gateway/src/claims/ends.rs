@@ -173,6 +173,7 @@ mod tests {
         let attempt = ClaimAttempt {
             campaign: &campaign,
             key,
+            patience: None,
             tier: tier.and_then(|tier| TierNumber::new(tier).ok()),
             now: Moment::now(),
         };

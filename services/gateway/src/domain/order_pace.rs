@@ -179,8 +179,12 @@ impl OrderPace {
                 }
                 // A pace that is not used says nothing of what a greater one would do.
                 if self.a_second(self.claims_lately) > self.per_second / 2.0 {
-                    let grown = GROWTH_PER_SECOND.powf(looked_for.min(MOMENT).as_secs_f64());
-                    self.per_second *= grown;
+                    let seconds = looked_for.min(MOMENT).as_secs_f64();
+                    // What was done of late is found again sooner than what may be more.
+                    let is_found_again = !self.stood_still && self.per_second < self.safe();
+                    let times = if is_found_again { 3.0 } else { 1.0 };
+                    let grown = self.per_second * GROWTH_PER_SECOND.powf(seconds * times);
+                    self.per_second = grown.min(self.most_tried()).max(self.per_second);
                 }
             }
         }
@@ -197,6 +201,11 @@ impl OrderPace {
     /// Claims a second that are safe to go on from: orders have been made twice as fast.
     fn safe(&self) -> f64 {
         self.proven / 2.0 / self.orders_per_claim()
+    }
+
+    /// Claims a second beyond which it is waited for what orders say: they come a moment later.
+    fn most_tried(&self) -> f64 {
+        (self.proven * GROWTH_PER_SECOND / self.orders_per_claim()).max(FIRST_WINDOW)
     }
 
     fn a_second(&self, lately: f64) -> f64 {
@@ -343,7 +352,7 @@ mod tests {
         }
         let grown = found * GROWTH_PER_SECOND.powi(10);
         assert!(
-            pace.per_second() > 1_900.0 && pace.per_second() < grown,
+            pace.per_second() > 1_500.0 && pace.per_second() < grown,
             "{pace:?}"
         );
         // What nobody uses is not saved up, and does not grow.
@@ -355,6 +364,17 @@ mod tests {
             pace.per_second().is_infinite(),
             "what was found is forgotten"
         );
+    }
+
+    #[test]
+    fn a_pace_goes_no_more_than_a_quarter_beyond_what_orders_have_shown() {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let now = made(&mut pace, 1_000, 1, Instant::now());
+        let now = stood(&mut pace, 500 * MS, now);
+        let now = made(&mut pace, 1_000, 1, now);
+        assert!(is_near(&pace, 1_250.0), "{pace:?}");
+        made(&mut pace, 1_200, 1, now);
+        assert!(pace.per_second() > 1_400.0, "{pace:?}");
     }
 
     #[test]

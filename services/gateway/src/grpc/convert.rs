@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidegate_proto::{
     gateway::v1::{
         ClaimCouponRequest, GetClaimRequest, IssuedClaim, LeaveQueueRequest, PlaceOrderRequest,
@@ -19,6 +21,7 @@ use crate::{
 const DEFAULT_PAGE_SIZE: u32 = 20;
 const MAX_PAGE_SIZE: u32 = 100;
 const MAX_TOKEN_LENGTH: usize = 200;
+const MAX_PATIENCE: Duration = Duration::from_secs(86_400);
 const MAX_ORDER_ID_LENGTH: usize = 36;
 
 pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
@@ -30,20 +33,24 @@ pub fn claim(message: ClaimCouponRequest) -> Result<Claim, GatewayError> {
             .map(Some)
     };
     let ticket = ticket(&mut bad, message.ticket);
+    let patience = patience(&mut bad, message.patience);
     let key = claim_key(
         &mut bad,
         message.campaign_id,
         message.shopper_id,
         message.request_id,
     );
-    match (key, tier, ticket) {
-        (Some((campaign, shopper, request_id)), Some(tier), Some(ticket)) => Ok(Claim {
-            campaign,
-            shopper,
-            request_id,
-            tier,
-            ticket,
-        }),
+    match (key, tier, ticket.zip(patience)) {
+        (Some((campaign, shopper, request_id)), Some(tier), Some((ticket, patience))) => {
+            Ok(Claim {
+                campaign,
+                shopper,
+                request_id,
+                tier,
+                ticket,
+                patience,
+            })
+        }
         _ => Err(GatewayError::InvalidFields(bad)),
     }
 }
@@ -55,6 +62,7 @@ pub fn watched_claim(message: WatchClaimRequest) -> Result<Claim, GatewayError> 
         request_id: message.request_id,
         tier_id: message.tier_id,
         ticket: message.ticket,
+        patience: None,
     })
 }
 
@@ -66,6 +74,7 @@ pub fn claim_that_leaves(message: LeaveQueueRequest) -> Result<Claim, GatewayErr
         request_id: message.request_id,
         tier_id: String::new(),
         ticket: message.ticket,
+        patience: None,
     })
 }
 
@@ -76,7 +85,23 @@ pub fn earlier_claim(message: GetClaimRequest) -> Result<Claim, GatewayError> {
         request_id: message.request_id,
         tier_id: String::new(),
         ticket: String::new(),
+        patience: None,
     })
+}
+
+/// How long the shopper waits, if that was said.
+fn patience(
+    bad: &mut Violations,
+    patience: Option<prost_types::Duration>,
+) -> Option<Option<Duration>> {
+    let Some(patience) = patience else {
+        return Some(None);
+    };
+    let within = wire::span(patience).filter(|patience| *patience <= MAX_PATIENCE);
+    if within.is_none() {
+        bad.add("patience", "must be from 0 to 86,400 seconds");
+    }
+    within.map(Some)
 }
 
 /// The ticket shown, if one is. Whether it is genuine shows when its campaign is known.
@@ -263,6 +288,7 @@ mod tests {
             request_id: String::new(),
             tier_id: "T".repeat(65),
             ticket: "t".repeat(513),
+            patience: Some(wire::duration(MAX_PATIENCE + Duration::from_nanos(1))),
         };
         let mut named = fields(claim(message).err().unwrap());
         named.sort();
@@ -270,6 +296,7 @@ mod tests {
             named,
             [
                 "campaign_id",
+                "patience",
                 "request_id",
                 "shopper_id",
                 "ticket",

@@ -50,6 +50,8 @@ pub fn refusal_of(error: GatewayError) -> Refusal {
             .with("detail", TIER_IS_GONE)
             .with("tier_id", tier),
         GatewayError::QueueTooLong => Refusal::after(Reason::QueueFull, RETRY_WHEN_TOO_MANY_WAIT),
+        GatewayError::WaitTooLong { shortest } => Refusal::after(Reason::WaitTooLong, shortest)
+            .with("shortest_wait_ms", shortest.as_millis()),
         GatewayError::OtherTier => Refusal::never(Reason::RequestIdConflict),
         GatewayError::ShopperLimitReached => Refusal::never(Reason::ShopperLimitReached),
         GatewayError::OfCampaign { refused, held } => with_held_coupons(refusal_of(*refused), held),

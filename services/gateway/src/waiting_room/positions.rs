@@ -10,9 +10,9 @@ use super::{HeldCall, Moment, Queue, WaitingRoom, recent_claims::Held};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask},
+        queue::{Asked, HELD_FOR, MAX_WAITING, Stage, Wait, ask_after_opening, latest_ask},
         ticket::{ClaimKey, Ticket},
-        tuning::SOONEST_ASK,
+        tuning::{LATEST_ASK, SOONEST_ASK},
     },
     error::GatewayError,
 };
@@ -26,6 +26,8 @@ pub struct ClaimAttempt<'a> {
     pub key: ClaimKey<'a>,
     /// The tier wanted; any, if none.
     pub tier: Option<TierNumber>,
+    /// How long its shopper waits; for ever, if none.
+    pub patience: Option<Duration>,
     pub now: Moment,
 }
 
@@ -107,26 +109,19 @@ impl WaitingRoom {
     }
 
     /// A position behind those who came before: the one that the ticket holds, or a new one at the
-    /// end.
+    /// end. Whoever would not wait as long has none.
     pub fn queue_up(
         &self,
         attempt: ClaimAttempt<'_>,
         ticket: Option<Ticket>,
     ) -> Result<QueuePosition, GatewayError> {
         let queue = self.queue(attempt.campaign.number);
-        let mut ticket = match ticket {
-            Some(ticket) => ticket,
-            None => {
-                let ticket = self.next_ticket(attempt);
-                self.join(attempt, &ticket)?;
-                ticket
-            }
-        };
+        let is_new = ticket.is_none();
+        let mut ticket = ticket.unwrap_or_else(|| self.next_ticket(attempt));
         let snapshot = queue.snapshot();
         let asked = Asked {
             position: snapshot.position(ticket.turn, attempt.now.instant),
             able_per_second: snapshot.able_per_second.max(self.able_per_second()),
-            fastest_per_second: snapshot.pace.map_or(0.0, Pace::fastest),
             latest: latest_ask(queue.promises(), self.0.most_asks_per_second),
         };
         let told = ticket
@@ -155,6 +150,18 @@ impl WaitingRoom {
                 wait: wait.map(|wait| (wait.shortest, wait.longest)),
             }
         });
+        if let Waiting::ForOthers { wait, .. } = why {
+            // Nobody is served before being told to ask, or sooner than all ahead can be.
+            let soonest = asked.soon().max(ask_after);
+            let shortest = wait.map_or(soonest, |(shortest, _)| shortest.max(soonest));
+            if attempt.patience.is_some_and(|patience| shortest > patience) {
+                self.leave(attempt);
+                return Err(GatewayError::WaitTooLong { shortest });
+            }
+        }
+        if is_new {
+            self.join(attempt, &ticket)?;
+        }
         let may_be_held = asked.may_be_held() && matches!(why, Waiting::ForOthers { .. });
         Ok(QueuePosition {
             may_be_held,
@@ -264,6 +271,7 @@ impl WaitingRoom {
         attempt: ClaimAttempt<'_>,
         mut ticket: Ticket,
         met: GatewayError,
+        at_door: usize,
     ) -> Result<QueuePosition, GatewayError> {
         let why = match &met {
             GatewayError::Full => Some(Waiting::ForServing),
@@ -278,8 +286,16 @@ impl WaitingRoom {
         self.queue(attempt.campaign.number).want(Instant::now());
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
-        // It is away as short as can be: meanwhile later turns may find the permit.
-        let ask_after = SOONEST_ASK.mul_f64(1.0 + rand::random::<f64>());
+        // It is away no longer than those before it take at best: later turns may find the permit.
+        let asked = Asked {
+            position: at_door as u64,
+            able_per_second: self.able_per_second(),
+            latest: LATEST_ASK,
+        };
+        let chance = rand::random::<f64>();
+        let ask_after = asked
+            .ask_after(chance)
+            .max(SOONEST_ASK.mul_f64(1.0 + chance));
         let position = self.position(attempt, ticket, why, ask_after);
         // Quota calls no other turn for one that only has to come back.
         self.promise(attempt, &position);

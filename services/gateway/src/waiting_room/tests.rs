@@ -49,6 +49,7 @@ impl Claim {
                 request_id: &self.request_id,
             },
             tier: None,
+            patience: None,
             now: Moment::now(),
         }
     }
@@ -109,6 +110,32 @@ fn fifty_request_ids_of_one_shopper_are_one_who_waits() {
     let waiting: u64 = state.waiting.values().map(|of| of.promised).sum();
     assert_eq!(waiting, 1);
     assert_eq!(room.0.metrics.joined.get(), 1);
+}
+
+#[test]
+fn whoever_would_not_wait_as_long_takes_no_position_and_gives_up_the_one_it_had() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    let waits_for = |patience| ClaimAttempt {
+        patience: Some(patience),
+        ..claim.attempt()
+    };
+    apply(&room, told(0, 500));
+    // Some 5,000 are ahead, of whom at most 200 are served each second.
+    let refused = room.queue_up(waits_for(20 * SECOND), None);
+    let Err(GatewayError::WaitTooLong { shortest }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        (24 * SECOND..26 * SECOND).contains(&shortest),
+        "{shortest:?}"
+    );
+    assert_eq!(room.recall(claim.attempt()), None);
+    let position = room.queue_up(waits_for(30 * SECOND), None).unwrap();
+    room.promise(claim.attempt(), &position);
+    let ticket = Some(position.ticket);
+    assert!(room.queue_up(waits_for(10 * SECOND), ticket).is_err());
+    assert_eq!(room.recall(claim.attempt()), None);
+    assert_eq!(room.0.metrics.left.get(), 1);
 }
 
 #[test]
@@ -279,7 +306,7 @@ fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not()
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     apply(&room, told(0, 10));
     let ticket = room.queue_up(claim.attempt(), None).unwrap().ticket;
-    let met = |error| room.turn_met(claim.attempt(), ticket, error);
+    let met = |error| room.turn_met(claim.attempt(), ticket, error, 0);
     let kept = met(GatewayError::Full).unwrap();
     assert_eq!(kept.why, Waiting::ForServing);
     assert_eq!(queue(&room).promises(), 1, "it comes back");

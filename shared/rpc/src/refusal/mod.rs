@@ -33,6 +33,7 @@ pub fn code_of(reason: Reason, delay: Option<Duration>) -> Code {
         | Reason::CampaignClosed
         | Reason::CampaignNotOpen
         | Reason::CampaignBegun
+        | Reason::WaitTooLong
         | Reason::CouponRedeemed
         | Reason::CouponExpired
         | Reason::CouponRevoked

@@ -82,6 +82,7 @@ pub(super) fn say(refusal: &Refusal, delay: Option<Duration>) -> Words {
         Reason::Overloaded => return timed::overloaded(seconds),
         Reason::QueueFull => return timed::queue_full(seconds),
         Reason::StockReturning => return timed::stock_returning(seconds),
+        Reason::WaitTooLong => return timed::wait_too_long(seconds),
         Reason::RequestIdConflict => (
             "这个请求编号已用于另一项内容，请使用新的请求编号。".into(),
             "This request id was used for something else before. Please use a new one.".into(),

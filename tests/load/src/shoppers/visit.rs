@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate_client::{Framed, Refusal, claim_of, framed, poll_after};
-use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest, QueuedClaim};
+use tidegate_proto::gateway::v1::{ClaimCouponRequest, LeaveQueueRequest};
 use tokio::time::{Instant, sleep};
 
 use super::{
     Scene,
-    claim_answer::{ClaimAnswer, Estimate},
+    claim_answer::ClaimAnswer,
     journey::{End, Journey, Manner, Ordered},
 };
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
     suite::store_id,
 };
 
+/// The shopper would wait less long than it takes, and has no place.
+const TOO_LONG: &str = "WAIT_TOO_LONG";
 /// Claims that a shopper sends at once, one after the other, before it stops to think.
 const CLAIMS_AT_ONCE: u32 = 10;
 /// Refusals and silences in a row after which even a patient shopper goes.
@@ -78,12 +80,9 @@ impl Visit {
                 ClaimAnswer::Queued(place) => {
                     setbacks = 0;
                     ticket.clone_from(&place.ticket);
-                    if self.is_hopeless(&place) {
-                        self.leave(ticket).await;
-                        return End::Left;
-                    }
                     (poll_after(&place).unwrap_or_default(), End::Waiting)
                 }
+                ClaimAnswer::Refused(reason, _) if reason == TOO_LONG => return End::Left,
                 ClaimAnswer::Refused(reason, Some(after)) => (after, End::Refused(reason)),
                 ClaimAnswer::Refused(reason, None) => return End::Refused(reason),
                 ClaimAnswer::Unanswered => {
@@ -178,13 +177,6 @@ impl Visit {
         }
     }
 
-    /// Whether the shopper is told that waiting is not worth while: at worst a wait is much longer
-    /// than the shortest, so half of the patience that is left has to be enough for that.
-    fn is_hopeless(&self, place: &QueuedClaim) -> bool {
-        let left = self.scene.patience.saturating_sub(self.spent());
-        Estimate::of(place).is_some_and(|estimate| estimate.shortest * 2 > left)
-    }
-
     fn spent(&self) -> Duration {
         self.scene.elapsed().saturating_sub(self.journey.due)
     }
@@ -202,6 +194,12 @@ impl Visit {
 
     fn body(&self, ticket: String) -> Framed<ClaimCouponRequest> {
         let claim = claim_of(&self.scene.campaign_id, &self.shopper_id, REQUEST_ID);
-        framed(&ClaimCouponRequest { ticket, ..claim })
+        // At worst a wait is much longer than the shortest: half of what is left has to do for that.
+        let patience = self.scene.patience.saturating_sub(self.spent()) / 2;
+        framed(&ClaimCouponRequest {
+            ticket,
+            patience: patience.try_into().ok(),
+            ..claim
+        })
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
+    queue::{Asked, HELD_FOR, Stage, Wait, latest_ask},
     tuning::{ASKS_PER_PROCESSOR, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
@@ -98,7 +98,6 @@ impl Simulation<'_> {
         let asked = Asked {
             position: here.snapshot.position(turn, now),
             able_per_second: here.snapshot.able_per_second.max(here.able_per_second),
-            fastest_per_second: here.snapshot.pace.map_or(0.0, Pace::fastest),
             latest: latest_ask(here.promises.total(), ASKS_PER_PROCESSOR * PROCESSORS),
         };
         let earliest = now + asked.ask_after(self.chance.share());

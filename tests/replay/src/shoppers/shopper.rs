@@ -118,6 +118,7 @@ impl Shopper {
             request_id: Ledger::claim_request_id(request),
             tier_id: String::new(),
             ticket: String::new(),
+            patience: None,
         }
     }
 

@@ -30,10 +30,6 @@ impl Pace {
         let is_known = slowest.is_finite() && fastest.is_finite() && slowest > 0.0;
         (is_known && slowest <= fastest).then_some(Self { slowest, fastest })
     }
-
-    pub fn fastest(self) -> f64 {
-        self.fastest
-    }
 }
 
 /// How long it will take, from the fastest to the slowest that is likely.
@@ -63,42 +59,35 @@ pub struct Asked {
     pub position: u64,
     /// Turns that can come each second.
     pub able_per_second: f64,
-    /// The most that came each second of late.
-    pub fastest_per_second: f64,
     /// When the last asks again.
     pub latest: Duration,
 }
 
 impl Asked {
     /// How soon the turn comes as things are.
-    fn soon(&self) -> f64 {
-        self.position as f64 / self.able_per_second.max(1.0)
-    }
-
-    /// How soon it comes at best.
-    fn soonest(&self) -> f64 {
-        let fastest = self.fastest_per_second.max(self.able_per_second);
-        self.position as f64 / fastest.max(1.0)
+    pub fn soon(&self) -> Duration {
+        Duration::from_secs_f64(self.position as f64 / self.able_per_second.max(1.0))
     }
 
     /// Whether the turn could come while the call is held.
     pub fn may_be_held(&self) -> bool {
-        self.soon() < HELD_FOR.as_secs_f64()
+        self.soon() < HELD_FOR
     }
 
     /// How many may ask each second beside this one, of those that a gateway answers with its
     /// budget, and of those whom it serves. Whoever may be served soon has a second budget, or
     /// would come too late.
     pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
-        let is_near = self.soon() < 2.0 * HELD_FOR.as_secs_f64();
+        let is_near = self.soon() < 2 * HELD_FOR;
         served_per_second + if is_near { 2.0 * budget } else { budget }
     }
 
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is
     /// told too late once is told in time the next; spread by `chance`, from 0 to 1.
     pub fn ask_after(&self, chance: f64) -> Duration {
-        let soonest = (self.soonest() - HELD_FOR.as_secs_f64()) * (0.5 + 0.3 * chance);
-        Duration::from_secs_f64(soonest.clamp(SOONEST_ASK.as_secs_f64(), self.latest.as_secs_f64()))
+        let cannot_come = self.soon().saturating_sub(HELD_FOR);
+        let ask_after = cannot_come.mul_f64(0.5 + 0.3 * chance);
+        ask_after.clamp(SOONEST_ASK, self.latest)
     }
 }
 
@@ -133,7 +122,6 @@ mod tests {
         Asked {
             position,
             able_per_second: 1_000.0,
-            fastest_per_second: 500.0,
             latest: latest_ask(20_000, 1_000.0),
         }
     }
@@ -181,7 +169,6 @@ mod tests {
             let asked = Asked {
                 position,
                 able_per_second: 50.0,
-                fastest_per_second: 50.0,
                 latest: latest_ask(promises.total(), budget),
             };
             let most = asked.most_asks_per_second(budget, 50.0);

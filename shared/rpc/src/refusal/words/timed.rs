@@ -104,6 +104,15 @@ pub(super) fn queue_full(seconds: u64) -> Words {
     )
 }
 
+pub(super) fn wait_too_long(seconds: u64) -> Words {
+    Words::new(
+        format!("现在至少需要等待约 {seconds} 秒，超过了您愿意等待的时间，因此没有为您排队。"),
+        format!(
+            "It would take at least about {seconds} s now, longer than you want to wait, so you were not put in the queue."
+        ),
+    )
+}
+
 pub(super) fn stock_returning(seconds: u64) -> Words {
     Words::new(
         format!("优惠券即将发完，可能还有少量返还，请在 {seconds} 秒后重试。"),
