@@ -367,6 +367,25 @@ mod tests {
     }
 
     #[test]
+    fn what_orders_have_shown_is_found_again_three_times_as_fast() {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let now = made(&mut pace, 1_000, 1, Instant::now());
+        let mut now = stood(&mut pace, 20_000 * MS, now);
+        let found = pace.per_second();
+        assert!(found < 100.0, "{pace:?}");
+        for _ in 0..200 {
+            now += 5 * MS;
+            pace.coupon_issued(now);
+        }
+        let grown = pace.per_second() / found;
+        let expected = GROWTH_PER_SECOND.powi(3);
+        assert!(
+            (expected * 0.8..expected * 1.05).contains(&grown),
+            "{grown}"
+        );
+    }
+
+    #[test]
     fn a_pace_goes_no_more_than_a_quarter_beyond_what_orders_have_shown() {
         let mut pace = OrderPace::unlimited(Instant::now());
         let now = made(&mut pace, 1_000, 1, Instant::now());

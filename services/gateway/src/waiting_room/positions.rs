@@ -12,7 +12,7 @@ use crate::{
         campaign::{Campaign, Issuing},
         queue::{Asked, HELD_FOR, MAX_WAITING, Stage, Wait, ask_after_opening, latest_ask},
         ticket::{ClaimKey, Ticket},
-        tuning::{LATEST_ASK, SOONEST_ASK},
+        tuning::{MOMENT, SOONEST_ASK},
     },
     error::GatewayError,
 };
@@ -286,11 +286,12 @@ impl WaitingRoom {
         self.queue(attempt.campaign.number).want(Instant::now());
         let why = why.ok_or(met)?;
         ticket.told_position = Some(1);
-        // It is away no longer than those before it take at best: later turns may find the permit.
+        // It is away for a moment at most, and half of what those before it take: meanwhile later
+        // turns may find the permit.
         let asked = Asked {
             position: at_door as u64,
             able_per_second: self.able_per_second(),
-            latest: LATEST_ASK,
+            latest: MOMENT,
         };
         let chance = rand::random::<f64>();
         let ask_after = asked

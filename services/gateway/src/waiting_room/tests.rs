@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use tidegate_rpc::refusal::Waiting;
 use tidegate_telemetry::Registry;
@@ -299,6 +302,23 @@ fn those_who_came_before_the_opening_wait_until_the_order_is_drawn() {
     assert!(position.ask_after <= 2 * SECOND);
     assert!(queue(&room).is_queueing(Instant::now()));
     assert!(!room.may_be_served(Claim::of("late", "r-1").attempt()));
+}
+
+#[test]
+fn a_turn_that_finds_no_permit_stays_away_for_longer_where_many_wait_at_the_door() {
+    let (room, claim) = (room(), Claim::of("ann", "r-1"));
+    apply(&room, told(0, 500));
+    let able = 100_f64.to_bits();
+    room.0.able_per_second.store(able, Ordering::Relaxed);
+    let ticket = room.queue_up(claim.attempt(), None).unwrap().ticket;
+    let away = |at_door| {
+        let met = room.turn_met(claim.attempt(), ticket, GatewayError::Full, at_door);
+        met.unwrap().ask_after
+    };
+    for _ in 0..20 {
+        assert!((SECOND / 4..=SECOND / 2).contains(&away(10)));
+        assert_eq!(away(1_000), SECOND);
+    }
 }
 
 #[test]
