@@ -66,7 +66,8 @@ pub struct Asked {
 impl Asked {
     /// How soon the turn comes as things are.
     pub fn soon(&self) -> Duration {
-        Duration::from_secs_f64(self.position as f64 / self.able_per_second.max(1.0))
+        let seconds = self.position as f64 / self.able_per_second.max(1.0);
+        Duration::from_secs_f64(seconds.min(MAX_WAIT_SECONDS))
     }
 
     /// Whether the turn could come while the call is held.
@@ -145,6 +146,7 @@ mod tests {
         assert_eq!(asked(1_100).ask_after(0.0), SOONEST_ASK, "never at once");
         assert_eq!(asked(5_000).ask_after(0.0), 2 * SECOND);
         assert_eq!(asked(1_000_000).ask_after(0.0), 40 * SECOND);
+        assert!(!asked(u64::MAX).may_be_held());
         assert_eq!(latest_ask(1_000, 1_000.0), LATEST_ASK);
         assert_eq!(latest_ask(1_000_000, 1_000.0), MOST_SELDOM);
     }

@@ -1,0 +1,207 @@
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Claims served of a crowd that always wants more, from one moment to another.
+fn served(pace: &mut OrderPace, from: Instant, time: Duration) -> u32 {
+    let mut served = 0;
+    for ms in 0..time.as_millis() as u32 {
+        while pace.may_serve(from + ms * MS) && served < 1_000_000 {
+            pace.serve();
+            served += 1;
+        }
+    }
+    served
+}
+
+/// So many orders a second are made, and as many coupons issued for each, for 20 s.
+fn made(pace: &mut OrderPace, per_second: u32, claims_each: u32, from: Instant) -> Instant {
+    let mut now = from;
+    for _ in 0..per_second * 20 {
+        now += Duration::from_secs(1) / per_second;
+        pace.order_made(now);
+        (0..claims_each).for_each(|_| pace.coupon_issued(now));
+    }
+    now
+}
+
+/// Orders have to wait for so long, until it was looked at.
+fn stood(pace: &mut OrderPace, wait: Duration, from: Instant) -> Instant {
+    pace.within(MS, from + LOOK_EVERY);
+    pace.orders_wait(wait, wait, from + LOOK_EVERY);
+    pace.within(MS, from + 2 * LOOK_EVERY);
+    from + 2 * LOOK_EVERY
+}
+
+fn is_near(pace: &OrderPace, per_second: f64) -> bool {
+    (pace.per_second() / per_second - 1.0).abs() < 0.05
+}
+
+/// What is left of a rate of late after so long without anything.
+fn faded(time: Duration) -> f64 {
+    (-time.div_duration_f64(CATCH_UP)).exp()
+}
+
+#[test]
+fn as_many_claims_follow_as_orders_are_made_less_what_catches_up() {
+    let began = Instant::now();
+    let mut pace = OrderPace::unlimited(began);
+    assert!(pace.within(MS, began).is_infinite() && pace.may_serve(began));
+    let now = made(&mut pace, 1_000, 1, began);
+    let now = stood(&mut pace, TARGET_DELAY, now);
+    assert!(pace.may_serve(now), "nothing had to wait for long");
+    let now = stood(&mut pace, 500 * MS, now);
+    let lately = 1_000.0 * faded(4 * LOOK_EVERY);
+    assert!(is_near(&pace, lately * 0.8), "{pace:?}");
+    let at_once = pace.within(Duration::ZERO, now);
+    let served = f64::from(served(&mut pace, now, LOOK_EVERY)) - at_once;
+    let expected = lately * 0.8 * LOOK_EVERY.as_secs_f64();
+    assert!((served / expected - 1.0).abs() < 0.05, "{served}");
+}
+
+#[test]
+fn what_is_found_counts_until_claims_of_then_have_led_to_orders() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    let now = stood(&mut pace, 500 * MS, now);
+    let found = pace.per_second();
+    let now = stood(&mut pace, 2_000 * MS, now);
+    assert!(pace.per_second() >= found, "{pace:?}");
+    let now = now + 2 * LOOK_EVERY;
+    stood(&mut pace, 2_000 * MS, now);
+    let lately = 1_000.0 * faded(8 * LOOK_EVERY);
+    assert!(is_near(&pace, lately / 2.0), "{pace:?}");
+}
+
+#[test]
+fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 250, 4, Instant::now());
+    stood(&mut pace, 500 * MS, now);
+    let lately = 250.0 * faded(2 * LOOK_EVERY);
+    assert!(is_near(&pace, 4.0 * lately * 0.8), "{pace:?}");
+}
+
+#[test]
+fn that_fewer_claims_lead_to_orders_than_before_is_learned_within_a_minute_and_not_at_once() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let mut now = made(&mut pace, 1_000, 1, Instant::now());
+    for _ in 0..3 {
+        now = made(&mut pace, 250, 4, now);
+    }
+    stood(&mut pace, 500 * MS, now);
+    let of_orders = 250.0 * faded(2 * LOOK_EVERY) * 0.8;
+    let claims_each = pace.per_second() / of_orders;
+    assert!((3.0..3.7).contains(&claims_each), "{claims_each}");
+}
+
+#[test]
+fn the_rate_of_orders_is_known_from_their_first_moments_on() {
+    let began = Instant::now();
+    let mut pace = OrderPace::unlimited(began);
+    let mut now = began;
+    for _ in 0..500 {
+        now += MS;
+        pace.order_made(now);
+        pace.orders_wait(500 * MS, 500 * MS, now);
+    }
+    assert!(is_near(&pace, 800.0), "{pace:?}");
+}
+
+#[test]
+fn a_rate_of_orders_after_a_pause_does_not_count_the_pause() {
+    let began = Instant::now();
+    let mut pace = OrderPace::unlimited(began);
+    pace.order_made(began);
+    let mut now = began + Duration::from_secs(10);
+    for _ in 0..500 {
+        now += MS;
+        pace.order_made(now);
+        pace.orders_wait(500 * MS, 500 * MS, now);
+    }
+    assert!(is_near(&pace, 800.0), "{pace:?}");
+    assert!(pace.proven < 1.0, "half a second proves nothing");
+}
+
+#[test]
+fn once_no_queue_stands_a_pace_that_is_used_grows_each_second() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    let mut now = stood(&mut pace, 500 * MS, now);
+    let found = pace.per_second();
+    for _ in 0..10_000 {
+        now += MS;
+        pace.coupon_issued(now);
+    }
+    let grown = found * GROWTH_PER_SECOND.powi(10);
+    assert!(
+        pace.per_second() > 1_500.0 && pace.per_second() < grown,
+        "{pace:?}"
+    );
+    // What nobody uses is not saved up, and does not grow.
+    let unused = pace.per_second();
+    assert!(pace.within(Duration::ZERO, now + 10_000 * MS) < unused * 0.3);
+    assert_eq!(pace.per_second(), unused);
+    pace.within(MS, now + MEMORY);
+    assert!(
+        pace.per_second().is_infinite(),
+        "what was found is forgotten"
+    );
+}
+
+#[test]
+fn what_orders_have_shown_is_found_again_three_times_as_fast() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    let mut now = stood(&mut pace, 20_000 * MS, now);
+    let found = pace.per_second();
+    assert!(found < 100.0, "{pace:?}");
+    for _ in 0..200 {
+        now += 5 * MS;
+        pace.coupon_issued(now);
+    }
+    let grown = pace.per_second() / found;
+    let expected = GROWTH_PER_SECOND.powi(3);
+    assert!(
+        (expected * 0.8..expected * 1.05).contains(&grown),
+        "{grown}"
+    );
+}
+
+#[test]
+fn a_pace_goes_no_more_than_a_quarter_beyond_what_orders_have_shown() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    let now = stood(&mut pace, 500 * MS, now);
+    let now = made(&mut pace, 1_000, 1, now);
+    assert!(is_near(&pace, 1_250.0), "{pace:?}");
+    made(&mut pace, 1_200, 1, now);
+    assert!(pace.per_second() > 1_400.0, "{pace:?}");
+}
+
+#[test]
+fn after_an_outage_claims_go_on_at_half_the_pace_of_before() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let mut now = made(&mut pace, 1_000, 1, Instant::now());
+    for _ in 0..12 {
+        now = stood(&mut pace, 5_000 * MS, now);
+    }
+    assert!(pace.per_second() < 70.0, "no order is made for 6 s");
+    pace.within(MS, now + LOOK_EVERY);
+    assert!(pace.per_second() < 75.0, "nothing is known yet");
+    pace.orders_wait(5_000 * MS, Duration::ZERO, now + LOOK_EVERY);
+    pace.within(MS, now + 2 * LOOK_EVERY);
+    let half = 500.0 * (-(26 * LOOK_EVERY).div_duration_f64(MEMORY)).exp();
+    assert!(
+        (half * 0.95..half * 1.3).contains(&pace.per_second()),
+        "{pace:?}"
+    );
+}
+
+#[test]
+fn claims_go_on_though_no_order_is_made() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = stood(&mut pace, 5_000 * MS, Instant::now());
+    let served = served(&mut pace, now, 900 * MS);
+    assert!((50..=75).contains(&served), "{served}");
+}
