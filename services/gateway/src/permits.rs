@@ -16,7 +16,7 @@ pub use figures::register as register_figures;
 use crate::domain::{
     order_pace::OrderPace,
     promises::SOON,
-    tuning::{LATEST_ASK, SOONEST_ASK},
+    tuning::{FIRST_WINDOW, LATEST_ASK, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Key, Rank, TURNS_WAIT, WaitQueue},
     window::Answer,
     windows::{Capacity, Windows},
@@ -149,7 +149,9 @@ impl Permits {
     /// as they can be served.
     pub fn come_back_after(&self) -> Duration {
         let (mut state, now) = (self.state(), now());
-        let per_second = state.windows.answered_per_second(now).max(1.0);
+        let answered = state.windows.answered_per_second(now);
+        // A stall says nothing of how fast they are served after it.
+        let per_second = answered.max(FIRST_WINDOW);
         let next = state.next_back + Duration::from_secs_f64(1.0 / per_second);
         let earliest = now + SOONEST_BACK;
         state.next_back = next.clamp(earliest, earliest.max(now + LATEST_BACK));

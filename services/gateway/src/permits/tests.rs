@@ -119,6 +119,17 @@ async fn claims_are_served_at_the_pace_of_orders_that_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_found_no_permit_in_a_stall_is_back_within_seconds_of_its_end() {
+    let (permits, lane) = permits(Permits::of_orders);
+    let _never_answered = all_permits(&permits, lane).await;
+    for _ in 0..150 {
+        tokio::time::advance(SECOND / 50).await;
+        let back_after = permits.come_back_after();
+        assert!(back_after < 3 * SECOND, "{back_after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crowd_that_finds_no_permit_comes_back_one_after_the_other() {
     let (permits, lane) = permits(Permits::of_claims);
     for _ in 0..100 {
