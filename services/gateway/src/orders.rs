@@ -46,12 +46,14 @@ impl Orders {
         &self,
         shopper: &ShopperId,
         item: PlaceOrderItem,
+        sent_before: u32,
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
         let _permit = self.order_limit.acquire(call)?;
         let lane = self.lanes.of(shopper);
         let patience = self.patience(lane, call.deadline);
-        let Some(permit) = self.permits.acquire(lane, Rank::Arrival, patience).await else {
+        let rank = Rank::of_order(sent_before);
+        let Some(permit) = self.permits.acquire(lane, rank, patience).await else {
             let back_after = self.permits.come_back_after();
             self.waits().turned_away(back_after, Instant::now());
             return Err(GatewayError::NoPermitForOrder(back_after));
@@ -199,7 +201,8 @@ impl BatchCall for PlaceCall {
         if let Ok(answer) = &answer {
             let waited = answer.queue_delay.and_then(wire::span).unwrap_or_default();
             let permits = items.iter().map(|order| &order.item.permit);
-            permits.for_each(|permit| permit.answered(waited));
+            let took = permits.map(|permit| permit.answered(waited)).min();
+            self.claims.orders_take(took.unwrap_or_default());
         }
         // Where order-intake answers nothing, what is known here has to do.
         let told = answer.as_ref().ok().and_then(|answer| answer.permit_wait);

@@ -24,7 +24,7 @@ use crate::domain::{
 
 /// Who found no permit comes back no sooner, and no later.
 const SOONEST_BACK: Duration = SOONEST_ASK.saturating_mul(2);
-const LATEST_BACK: Duration = LATEST_ASK.saturating_mul(2);
+const LATEST_BACK: Duration = LATEST_ASK;
 
 /// How long an order waits: then it comes back, and begins anew.
 const ORDERS_WAIT: Duration = LATEST_ASK;
@@ -99,7 +99,7 @@ impl Permits {
     ) -> Option<Permit> {
         let waits = match rank {
             Rank::Turn(_) => TURNS_WAIT,
-            Rank::Arrival => self.arrivals_wait,
+            Rank::Again(_) | Rank::Arrival => self.arrivals_wait,
         };
         let waits = waits.min(patience);
         let (key, mut granted) = {
@@ -138,6 +138,11 @@ impl Permits {
     /// leaves permits for their orders.
     pub fn orders_wait(&self, everywhere: Duration, here: Duration) {
         self.state().pace.orders_wait(everywhere, here, now());
+    }
+
+    /// So long orders take from permit to answer.
+    pub fn orders_take(&self, took: Duration) {
+        self.state().pace.orders_take(took, now());
     }
 
     /// How long a call of the lane takes, as measured of late.
@@ -257,12 +262,13 @@ impl std::fmt::Debug for Permits {
 
 impl Permit {
     /// The claim was answered, and had to wait for so long where it was. It stops being in flight
-    /// only with the permit.
-    pub fn answered(&self, waited: Duration) {
+    /// only with the permit. Tells how long it was.
+    pub fn answered(&self, waited: Duration) -> Duration {
         let took = now().saturating_duration_since(self.granted_at);
         let answer = Answer { waited, took };
         // A claim has one answer.
         let _ = self.answer.set(answer);
+        took
     }
 
     /// The claim brought a new coupon, which an order may follow.

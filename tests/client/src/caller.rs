@@ -33,6 +33,7 @@ use connection::{Connection, HOST, Way};
 /// How long a call waits for its answer; sent along as the deadline.
 pub const CALL_LIMIT: Duration = Duration::from_secs(2);
 const CALL_LIMIT_HEADER: &str = "2S";
+const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 /// A gRPC message begins with a byte for its compression and four for its length.
 const PREFIX_BYTES: usize = 5;
 const STATUS: &str = "grpc-status";
@@ -70,6 +71,14 @@ methods! {
     OrderService.GetOrder(GetOrderRequest) -> GetOrderResponse;
     OrderService.CancelOrder(CancelOrderRequest) -> CancelOrderResponse;
     WalletService.CheckCoupon(CheckCouponRequest) -> CheckCouponResponse;
+}
+
+/// One sending of a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending {
+    /// Of the connection.
+    pub turn: usize,
+    pub sent_before: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -150,14 +159,25 @@ impl Caller {
     }
 
     pub async fn call<Asked: Asks>(&self, body: Framed<Asked>) -> Result<Asked::Answer, Status> {
-        self.call_at(self.next_turn(), body, None).await
+        self.call_again(body, 0).await
+    }
+
+    /// The same call once more, as its answer said.
+    pub async fn call_again<Asked: Asks>(
+        &self,
+        body: Framed<Asked>,
+        sent_before: u32,
+    ) -> Result<Asked::Answer, Status> {
+        let turn = self.next_turn();
+        let sending = Sending { turn, sent_before };
+        self.call_at(sending, body, None).await
     }
 
     /// Sends one call on the connection whose turn it is, or the next that is open. Fails as the
     /// clients of tonic do, and never later than [`CALL_LIMIT`].
     pub async fn call_at<Asked: Asks>(
         &self,
-        turn: usize,
+        Sending { turn, sent_before }: Sending,
         body: Framed<Asked>,
         traceparent: Option<&str>,
     ) -> Result<Asked::Answer, Status> {
@@ -167,6 +187,11 @@ impl Caller {
         *request.headers_mut() = self.headers.clone();
         if let Some(value) = traceparent.and_then(|value| value.parse().ok()) {
             request.headers_mut().insert("traceparent", value);
+        }
+        if sent_before > 0 {
+            request
+                .headers_mut()
+                .insert(PREVIOUS_ATTEMPTS, sent_before.into());
         }
         timeout(CALL_LIMIT, self.exchange(turn, request, body.0))
             .await

@@ -41,7 +41,7 @@ mod told;
 mod waiting;
 
 pub use bearer::Bearer;
-pub use caller::{Asks, CALL_LIMIT, Caller, Framed, framed};
+pub use caller::{Asks, CALL_LIMIT, Caller, Framed, Sending, framed};
 pub use fulfilment::Fulfilment;
 pub use gateway::Gateway;
 pub use queueing::{QueuedShopper, poll_after};

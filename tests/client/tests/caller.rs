@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use futures_util::{StreamExt as _, future::join_all};
-use tidegate_client::{Bearer, CALL_LIMIT, Caller, claim_of, framed, order_of, soon};
+use tidegate_client::{Bearer, CALL_LIMIT, Caller, Sending, claim_of, framed, order_of, soon};
 use tidegate_proto::gateway::v1::{
     ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, LeaveQueueRequest,
     LeaveQueueResponse, WatchClaimRequest, WatchClaimResponse,
@@ -51,7 +51,13 @@ impl ClaimService for Claims {
             let value = request.metadata().get(name);
             value.map_or("none", |value| value.to_str().unwrap_or_default())
         };
-        let headers = ["authorization", "grpc-timeout", "traceparent"].map(header);
+        let headers = [
+            "authorization",
+            "grpc-timeout",
+            "grpc-previous-rpc-attempts",
+            "traceparent",
+        ]
+        .map(header);
         let mut trace_id = headers.join(", ");
         match &*request.get_ref().shopper_id {
             "refused" => {
@@ -174,13 +180,20 @@ async fn a_call_brings_its_headers_along_and_its_answer_is_whole() -> Result<()>
     let caller = caller(gateway.address).await?;
     assert_eq!(
         claim(&caller, "plain").await?.trace_id,
-        "Bearer token, 2S, none"
+        "Bearer token, 2S, none, none"
     );
     let body = framed(&claim_of("campaign", "traced", "request"));
-    let traced = caller.call_at(7, body, Some(TRACEPARENT));
+    let traced = caller.call_at(
+        Sending {
+            turn: 7,
+            sent_before: 2,
+        },
+        body,
+        Some(TRACEPARENT),
+    );
     assert_eq!(
         traced.await?.trace_id,
-        format!("Bearer token, 2S, {TRACEPARENT}")
+        format!("Bearer token, 2S, 2, {TRACEPARENT}")
     );
     assert_eq!(claim(&caller, "long").await?.trace_id.len(), LONG);
     Ok(())

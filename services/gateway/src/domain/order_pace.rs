@@ -14,6 +14,8 @@ use super::{
 const GRANTED: f64 = 100.0;
 /// Of a shorter time no rate is known.
 const LEAST_SECONDS: f64 = 0.1;
+/// Orders that all take longer share the processors with too many others.
+const SLOW: Duration = TARGET_DELAY.saturating_mul(2);
 /// Fewer orders than this a claim are not believed.
 const LEAST_ORDERS_PER_CLAIM: f64 = 0.1;
 
@@ -27,10 +29,14 @@ pub struct OrderPace {
     /// When it was looked at last how long orders wait, and what was told of that since then.
     looked_at: Instant,
     told: Option<Duration>,
+    /// The least that an order took since then.
+    took: Option<Duration>,
     /// Claims that may be served now.
     left: f64,
     counted_at: Instant,
-    /// Claims that brought a new coupon and new orders, the newest weighing most.
+    /// Claims that brought a new coupon and whose orders may not have come yet.
+    claims_just_now: f64,
+    /// Those before them and new orders, the newest weighing most.
     claims: f64,
     orders: f64,
     /// The same within about [`CATCH_UP`], and of how many seconds they are.
@@ -51,8 +57,10 @@ impl OrderPace {
             found_at: None,
             looked_at: now,
             told: None,
+            took: None,
             left: 0.0,
             counted_at: now,
+            claims_just_now: 0.0,
             claims: 0.0,
             orders: 0.0,
             claims_lately: 0.0,
@@ -67,7 +75,7 @@ impl OrderPace {
     /// A claim brought a new coupon. Others lead to no order.
     pub fn coupon_issued(&mut self, now: Instant) {
         self.count(now);
-        self.claims += 1.0;
+        self.claims_just_now += 1.0;
         self.claims_lately += 1.0;
     }
 
@@ -93,6 +101,12 @@ impl OrderPace {
         let told = if self.stood_still { here } else { everywhere };
         self.stood_still &= everywhere > TARGET_DELAY;
         self.told = Some(self.told.map_or(told, |before| before.max(told)));
+    }
+
+    /// So long orders take that did not wait for a permit.
+    pub fn orders_take(&mut self, took: Duration, now: Instant) {
+        self.count(now);
+        self.took = Some(self.took.map_or(took, |least| least.min(took)));
     }
 
     /// Whether another claim may be served.
@@ -133,7 +147,9 @@ impl OrderPace {
         let since = now.saturating_duration_since(self.counted_at);
         self.counted_at = now;
         let kept = |memory| (-since.div_duration_f64(memory)).exp();
-        self.claims *= kept(MEMORY);
+        let is_past = self.claims_just_now * (1.0 - kept(CATCH_UP));
+        self.claims_just_now -= is_past;
+        self.claims = self.claims * kept(MEMORY) + is_past;
         self.orders *= kept(MEMORY);
         self.claims_lately *= kept(CATCH_UP);
         self.orders_lately *= kept(CATCH_UP);
@@ -156,6 +172,7 @@ impl OrderPace {
         if self.lately_seconds >= MOMENT.as_secs_f64() {
             self.proven = self.proven.max(self.a_second(self.orders_lately));
         }
+        let are_slow = self.took.take().is_some_and(|took| took > SLOW);
         let since_found = self.found_at.map(|at| now.saturating_duration_since(at));
         match (self.told.take(), since_found) {
             (Some(wait), since) if wait > TARGET_DELAY => {
@@ -186,6 +203,16 @@ impl OrderPace {
                     let grown = self.per_second * GROWTH_PER_SECOND.powf(seconds * times);
                     self.per_second = grown.min(self.most_tried()).max(self.per_second);
                 }
+            }
+        }
+        // Long before orders have to wait, claims run no further ahead of them.
+        if are_slow && !self.stood_still {
+            let most = (self.a_second(self.orders_lately) * GROWTH_PER_SECOND
+                / self.orders_per_claim())
+            .max(FIRST_WINDOW);
+            if most < self.per_second {
+                self.per_second = most;
+                self.found_at.get_or_insert(now);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Calls that wait: for a permit, or for their turn to come. Those first whose turn is first, and
 //! those without a turn last, as they came.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use tidegate_types::Turn;
 
@@ -17,8 +17,19 @@ pub const ARRIVALS_WAIT: Duration = SOONEST_ASK;
 pub enum Rank {
     /// One whose turn has come, or will.
     Turn(Turn),
+    /// An order that was sent so many times before, and told to come back.
+    Again(Reverse<u32>),
     /// One without a turn: a claim that has no position in a queue, or an order.
     Arrival,
+}
+
+impl Rank {
+    pub fn of_order(sent_before: u32) -> Self {
+        match sent_before {
+            0 => Self::Arrival,
+            times => Self::Again(Reverse(times)),
+        }
+    }
 }
 
 /// One call's position in the queue.
@@ -69,7 +80,7 @@ impl<T> WaitQueue<T> {
         let key = *self.waiting.first_key_value()?.0;
         match key.0 {
             Rank::Turn(turn) if turn < watermark => self.remove(key).map(|one| (turn, one)),
-            Rank::Turn(_) | Rank::Arrival => None,
+            Rank::Turn(_) | Rank::Again(_) | Rank::Arrival => None,
         }
     }
 
@@ -83,7 +94,7 @@ impl<T> WaitQueue<T> {
     pub fn turns(&self) -> impl Iterator<Item = Turn> {
         self.waiting.keys().map_while(|(rank, _)| match rank {
             Rank::Turn(turn) => Some(*turn),
-            Rank::Arrival => None,
+            Rank::Again(_) | Rank::Arrival => None,
         })
     }
 
@@ -135,5 +146,20 @@ mod tests {
         }
         assert_eq!(order, ["late", "new", "newer"]);
         assert!(queue.is_empty() && queue.turn_count() == 0);
+    }
+
+    #[test]
+    fn orders_that_were_sent_before_go_first_and_those_most_often_sent_before_all() {
+        let mut queue = WaitQueue::default();
+        for sent_before in [0, 1, 3, 0, 2, 1] {
+            queue.push(Rank::of_order(sent_before), sent_before);
+        }
+        assert_eq!(
+            queue.arrival_count(),
+            2,
+            "the others find a place in any case"
+        );
+        let order = std::iter::from_fn(|| queue.pop()).map(|(_, sent_before)| sent_before);
+        assert_eq!(order.collect::<Vec<_>>(), [3, 2, 1, 1, 0, 0]);
     }
 }

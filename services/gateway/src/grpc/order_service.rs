@@ -9,7 +9,7 @@ use tidegate_proto::gateway::v1::{
 use tidegate_rpc::refusal;
 use tidegate_telemetry::TraceContext;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{check_shopper, convert, open, status::answered};
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const SERVICE: &str = "OrderService";
+/// What gRPC libraries say when they send a call again.
+const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 
 pub struct OrderGrpc {
     pub orders: Orders,
@@ -33,10 +35,14 @@ impl OrderGrpc {
         &self,
         request: Request<PlaceOrderRequest>,
     ) -> Result<PlaceOrderResponse, GatewayError> {
+        let sent_before = sent_before(request.metadata());
         let (call, message) = open(request)?;
         let (shopper, item) = convert::order(message)?;
         check_shopper(&call, &shopper, &self.shopper_limits)?;
-        let placed = self.orders.place(&shopper, item, &call).await?;
+        let placed = self
+            .orders
+            .place(&shopper, item, sent_before, &call)
+            .await?;
         Ok(PlaceOrderResponse {
             order: placed.order,
             replayed: placed.replayed,
@@ -154,5 +160,31 @@ impl OrderService for OrderGrpc {
         request: Request<WatchOrderRequest>,
     ) -> Result<Response<Watching>, Status> {
         answered(self.watch(request).await, SERVICE, &self.metrics)
+    }
+}
+
+/// How often a call was sent before, as far as its caller says.
+fn sent_before(metadata: &MetadataMap) -> u32 {
+    let told = metadata.get(PREVIOUS_ATTEMPTS);
+    let times = told.and_then(|times| times.to_str().ok()?.parse().ok());
+    times.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_attempts_counts_as_none() {
+        for (told, read) in [
+            (None, 0),
+            (Some("2"), 2),
+            (Some("-1"), 0),
+            (Some("9 times"), 0),
+        ] {
+            let mut metadata = MetadataMap::new();
+            told.map(|told| metadata.insert(PREVIOUS_ATTEMPTS, told.parse().unwrap()));
+            assert_eq!(sent_before(&metadata), read, "{told:?}");
+        }
     }
 }

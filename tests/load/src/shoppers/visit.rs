@@ -152,10 +152,12 @@ impl Visit {
         };
         let store = store_id(number as u32);
         let body = framed(&order(&owner, store));
-        let came = self.scene.elapsed();
+        let (came, mut sent_before) = (self.scene.elapsed(), 0);
         loop {
             let sent = self.scene.elapsed();
-            let answer = self.scene.caller.call(body.clone()).await;
+            let answer = self.scene.caller.call_again(body.clone(), sent_before);
+            let answer = answer.await;
+            sent_before += 1;
             let ended = self.scene.elapsed();
             let back_after = match answer.as_ref().map_err(Refusal::read) {
                 Ok(placed) if is_pending(placed) => Some(BACKOFF_FIRST),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::Rng;
-use tidegate_client::{Asks, framed};
+use tidegate_client::{Asks, Sending, framed};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
@@ -29,27 +29,27 @@ impl Scene {
         traceparent: Option<&str>,
     ) -> Result<Asked::Answer, Failure> {
         let (caller, body) = (&self.door.caller, framed(message));
-        let send = |turn| caller.call_at(turn, body.clone(), traceparent);
+        let send = |sending| caller.call_at(sending, body.clone(), traceparent);
         self.call(due, send).await
     }
 
     /// Makes a call, again and again while the answers say that this makes sense. `due` is when it was to be sent first; `send`
-    /// gets the turn of a connection.
+    /// gets the turn of a connection, and how often the call was sent before.
     ///
     /// Every refusal is looked at for the audit, those that are tried again included.
     pub(super) async fn call<T, Sent>(
         &self,
         due: Instant,
-        send: impl Fn(usize) -> Sent,
+        send: impl Fn(Sending) -> Sent,
     ) -> Result<T, Failure>
     where
         Sent: Future<Output = Result<T, Status>>,
     {
         let mut turn = self.door.caller.next_turn();
         let mut backoff = BACKOFF_FIRST;
-        for attempt in 1.. {
+        for sent_before in 0.. {
             let room = self.door.room().await;
-            let status = match send(turn).await {
+            let status = match send(Sending { turn, sent_before }).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => status,
             };
@@ -61,7 +61,7 @@ impl Scene {
             };
             let spread = rand::rng().random_range(1.0..1.5);
             let pause = after.unwrap_or(backoff).mul_f64(spread);
-            if attempt >= SEND_LIMIT || due.elapsed() + pause > RETRY_LIMIT {
+            if sent_before + 1 >= SEND_LIMIT || due.elapsed() + pause > RETRY_LIMIT {
                 return Err(failure);
             }
             turn += usize::from(failure == Failure::Unanswered);

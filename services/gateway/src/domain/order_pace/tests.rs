@@ -78,8 +78,8 @@ fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
     let mut pace = OrderPace::unlimited(Instant::now());
     let now = made(&mut pace, 250, 4, Instant::now());
     stood(&mut pace, 500 * MS, now);
-    let lately = 250.0 * faded(2 * LOOK_EVERY);
-    assert!(is_near(&pace, 4.0 * lately * 0.8), "{pace:?}");
+    let claims_each = pace.per_second() / (250.0 * faded(2 * LOOK_EVERY) * 0.8);
+    assert!((3.7..=4.0).contains(&claims_each), "{claims_each}");
 }
 
 #[test]
@@ -204,4 +204,45 @@ fn claims_go_on_though_no_order_is_made() {
     let now = stood(&mut pace, 5_000 * MS, Instant::now());
     let served = served(&mut pace, now, 900 * MS);
     assert!((50..=75).contains(&served), "{served}");
+}
+
+/// Orders take so long, some of them and then others, until it was looked at.
+fn took(pace: &mut OrderPace, times: [Duration; 2], from: Instant) {
+    pace.within(MS, from + LOOK_EVERY);
+    for time in times {
+        pace.orders_take(time, from + LOOK_EVERY);
+    }
+    pace.within(MS, from + 2 * LOOK_EVERY);
+}
+
+#[test]
+fn where_all_orders_take_long_claims_go_no_more_than_a_quarter_faster() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    took(&mut pace, [5 * SLOW, SLOW], now);
+    assert!(pace.per_second().is_infinite(), "one was in time");
+    took(&mut pace, [5 * SLOW, SLOW + MS], now + 2 * LOOK_EVERY);
+    assert!(is_near(&pace, 1_250.0 * faded(4 * LOOK_EVERY)), "{pace:?}");
+    pace.within(MS, now + 4 * LOOK_EVERY + MEMORY + MS);
+    pace.within(MS, now + 5 * LOOK_EVERY + MEMORY + MS);
+    assert!(pace.per_second().is_infinite(), "it is forgotten again");
+}
+
+#[test]
+fn orders_that_take_long_while_few_are_made_leave_claims_their_least() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 10, 1, Instant::now());
+    took(&mut pace, [5 * SLOW, 5 * SLOW], now);
+    assert!(pace.per_second() >= FIRST_WINDOW, "{pace:?}");
+}
+
+#[test]
+fn coupons_of_this_moment_do_not_count_as_leading_to_no_order() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    (0..8_000).for_each(|_| pace.coupon_issued(now));
+    stood(&mut pace, 500 * MS, now);
+    let lately = 1_000.0 * faded(2 * LOOK_EVERY);
+    let claims_each = pace.per_second() / (lately * 0.8);
+    assert!((0.95..1.2).contains(&claims_each), "{claims_each}");
 }
