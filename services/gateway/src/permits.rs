@@ -140,7 +140,7 @@ impl Permits {
         self.state().pace.orders_wait(everywhere, here, now());
     }
 
-    /// So long orders take from permit to answer.
+    /// So long the fastest of some orders took from permit to answer.
     pub fn orders_take(&self, took: Duration) {
         self.state().pace.orders_take(took, now());
     }

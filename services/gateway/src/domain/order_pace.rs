@@ -103,7 +103,7 @@ impl OrderPace {
         self.told = Some(self.told.map_or(told, |before| before.max(told)));
     }
 
-    /// So long orders take that did not wait for a permit.
+    /// So long an order took from permit to answer.
     pub fn orders_take(&mut self, took: Duration, now: Instant) {
         self.count(now);
         self.took = Some(self.took.map_or(took, |least| least.min(took)));
