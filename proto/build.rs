@@ -5,6 +5,7 @@ use std::{env, fs, io, path::PathBuf};
 use prost::Message as _;
 
 const FILES: &[&str] = &[
+    "tidegate/gateway/v1/call_service.proto",
     "tidegate/gateway/v1/claim_service.proto",
     "tidegate/gateway/v1/order_service.proto",
     "tidegate/gateway/v1/wallet_service.proto",
@@ -30,5 +31,9 @@ fn main() -> io::Result<()> {
         out.join("tidegate_descriptor.bin"),
         descriptors.encode_to_vec(),
     )?;
-    tonic_prost_build::configure().compile_fds(descriptors)
+    tonic_prost_build::configure()
+        // Messages within messages pass as they came.
+        .bytes(".tidegate.gateway.v1.StreamCallsRequest")
+        .bytes(".tidegate.gateway.v1.StreamCallsResponse")
+        .compile_fds(descriptors)
 }

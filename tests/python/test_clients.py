@@ -4,11 +4,13 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.descriptor import FieldDescriptor
+from google.rpc import error_details_pb2, status_pb2
 
 import local_suite
 from local_suite import CHATBOT, MAX_METADATA_BYTES, SERVICES, Told, contract
@@ -165,6 +167,37 @@ def test_the_reason_of_every_refusal_arrives_at_once_with_its_code_and_its_words
             break
         time.sleep(0.5)
     assert fastest <= AT_ONCE_SECONDS, told
+
+
+def test_calls_over_a_stream_are_answered_as_others_are(staff):
+    calls, claims = contract("gateway", "call_service"), contract("gateway", "claim_service")
+    service = "tidegate.gateway.v1.ClaimService"
+
+    def asked(call_id, method, campaign):
+        claim = claims.ClaimCouponRequest(campaign_id=campaign, shopper_id="streamer", request_id="r-1")
+        return calls.StreamCallsRequest(call_id=call_id, method=f"{service}/{method}", request=claim.SerializeToString(), timeout_ms=5000)
+
+    stream = staff.channel("gateway-0").stream_stream(
+        "/tidegate.gateway.v1.CallService/StreamCalls",
+        request_serializer=lambda sent: sent.SerializeToString(),
+        response_deserializer=calls.StreamCallsResponse.FromString,
+    )
+    sent = [asked(1, "ClaimCoupon", "open"), asked(2, "ClaimCoupon", "gone"), asked(3, "WatchClaim", "open")]
+    answers = stream(iter(sent), timeout=10, metadata=[("authorization", f"Bearer {staff.token()}")])
+    told = {answer.call_id: answer for answer in answers}
+    assert set(told) == {1, 2, 3}
+    coupon = claims.ClaimCouponResponse.FromString(told[1].response).issued.coupon
+    assert (told[1].code, len(coupon.code), len(told[1].trace_id)) == (0, 16, 32)
+    assert reason_of(told[2].status_details) == "BUDGET_EXHAUSTED" and told[2].retry_pushback_ms == -1
+    assert told[3].code == grpc.StatusCode.UNIMPLEMENTED.value[0]
+
+
+def reason_of(details):
+    for packed in status_pb2.Status.FromString(details).details:
+        info = error_details_pb2.ErrorInfo()
+        if packed.Unpack(info):
+            return info.reason
+    return None
 
 
 def test_a_code_is_read_as_people_paste_it(staff):

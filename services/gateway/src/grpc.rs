@@ -22,12 +22,16 @@ pub use wallet_service::WalletGrpc;
 use crate::{error::GatewayError, rate_limits::ShopperLimits};
 
 pub const SERVICES: &[&str] = &[
+    "tidegate.gateway.v1.CallService",
     "tidegate.gateway.v1.ClaimService",
     "tidegate.gateway.v1.WalletService",
     "tidegate.gateway.v1.OrderService",
 ];
 
 pub const RULES: &[Rule] = access_rules! {
+    "tidegate.gateway.v1.CallService" {
+        StreamCalls: Streams, token ClaimsWrite;
+    }
     "tidegate.gateway.v1.ClaimService" {
         ClaimCoupon: Claims, token ClaimsWrite;
         GetClaim: Claims, token ClaimsWrite;

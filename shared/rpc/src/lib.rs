@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod coalesced;
+pub mod frame;
 pub mod refusal;
 pub mod server;
 pub mod wire;
@@ -10,5 +11,8 @@ pub mod wire;
 pub const TRACE_ID_HEADER: &str = "tidegate-trace-id";
 /// Request metadata that carries the W3C trace context.
 pub const TRACEPARENT_HEADER: &str = "traceparent";
+/// Request metadata that says how often a call was sent before, as gRPC libraries do when they send
+/// it again.
+pub const PREVIOUS_ATTEMPTS_HEADER: &str = "grpc-previous-rpc-attempts";
 /// The largest message the suite takes or sends, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;

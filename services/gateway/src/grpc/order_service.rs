@@ -6,7 +6,7 @@ use tidegate_proto::gateway::v1::{
     ListOrdersResponse, PlaceOrderRequest, PlaceOrderResponse, WatchOrderRequest,
     WatchOrderResponse, order_service_server::OrderService,
 };
-use tidegate_rpc::refusal;
+use tidegate_rpc::{PREVIOUS_ATTEMPTS_HEADER, refusal};
 use tidegate_telemetry::TraceContext;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
@@ -18,8 +18,6 @@ use crate::{
 };
 
 const SERVICE: &str = "OrderService";
-/// What gRPC libraries say when they send a call again.
-const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 
 pub struct OrderGrpc {
     pub orders: Orders,
@@ -165,7 +163,7 @@ impl OrderService for OrderGrpc {
 
 /// How often a call was sent before, as far as its caller says.
 fn sent_before(metadata: &MetadataMap) -> u32 {
-    let told = metadata.get(PREVIOUS_ATTEMPTS);
+    let told = metadata.get(PREVIOUS_ATTEMPTS_HEADER);
     let times = told.and_then(|times| times.to_str().ok()?.parse().ok());
     times.unwrap_or_default()
 }
@@ -183,7 +181,7 @@ mod tests {
             (Some("9 times"), 0),
         ] {
             let mut metadata = MetadataMap::new();
-            told.map(|told| metadata.insert(PREVIOUS_ATTEMPTS, told.parse().unwrap()));
+            told.map(|told| metadata.insert(PREVIOUS_ATTEMPTS_HEADER, told.parse().unwrap()));
             assert_eq!(sent_before(&metadata), read, "{told:?}");
         }
     }

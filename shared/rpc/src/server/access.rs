@@ -130,6 +130,12 @@ impl AccessRules {
         &self.limits
     }
 
+    /// Whether it is a method of this service whose answer is no stream.
+    pub(super) fn has_one_answer(&self, path: &str) -> bool {
+        let rule = self.rules.get(path);
+        rule.is_some_and(|rule| rule.work != Work::Streams)
+    }
+
     /// Whether the one who calls decides that a story is recorded: a service always, a caller now and then, a stranger never.
     pub(super) fn may_decide_to_record(&self, access: &Access, now: Instant) -> bool {
         match access {

@@ -73,8 +73,9 @@ impl Call {
         };
         self.request.extensions_mut().insert(CallContext {
             deadline: self.deadline,
-            peer: self.peer.and_then(|peer| peer.identity),
+            peer: self.peer.as_ref().and_then(|peer| peer.identity),
             caller,
+            connection: self.peer,
         });
         self.request
     }

@@ -3,6 +3,8 @@ use std::{sync::Arc, time::Instant};
 use tidegate_auth::{Caller, Identity};
 use tidegate_types::Actor;
 
+use super::peer::Peer;
+
 /// What every handler knows of its call; found in the request's extensions.
 #[derive(Debug, Clone)]
 pub struct CallContext {
@@ -12,6 +14,7 @@ pub struct CallContext {
     pub peer: Option<Identity>,
     /// Whom the token speaks for, if a token opened the door.
     pub caller: Option<Arc<Caller>>,
+    pub(super) connection: Option<Arc<Peer>>,
 }
 
 impl CallContext {

@@ -42,19 +42,8 @@ impl CallLayer {
         self.0.metrics.clone()
     }
 
-    /// The service behind all its layers.
-    pub(super) fn around<S>(
-        self,
-        routes: S,
-    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + 'static
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send,
-    {
+    /// The layers, with what they share.
+    pub(super) fn layers(self) -> Layers {
         let CallPolicy {
             access,
             max_in_flight,
@@ -63,18 +52,53 @@ impl CallLayer {
         } = self.0;
         let rules = Arc::new(access);
         let gauge = metrics.in_flight.clone();
-        let places = Places::new(max_in_flight, rules.limits(), gauge);
+        Layers {
+            places: Places::new(max_in_flight, rules.limits(), gauge),
+            counts: CallCounts::new(metrics),
+            access: AccessControl::new(),
+            rules,
+            sampling,
+        }
+    }
+}
+
+/// The layers of one service, and what they share, however many services they are put around.
+pub(super) struct Layers {
+    pub(super) rules: Arc<AccessRules>,
+    sampling: Sampling,
+    counts: CallCounts,
+    access: AccessControl,
+    places: Places,
+}
+
+impl Layers {
+    /// The service behind all its layers.
+    pub(super) fn around<S>(
+        &self,
+        routes: S,
+    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + use<S>
+    + 'static
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        let (rules, sampling) = (Arc::clone(&self.rules), self.sampling);
         ServiceBuilder::new()
             // What a call is and who makes it: all that follows goes by this.
             .map_request(move |request| Call::arrive(&rules, sampling, request))
             // Around all that answers, so that every answer is counted, refusals too.
-            .layer(Around(CallCounts::new(metrics)))
+            .layer(Around(self.counts.clone()))
             // Whoever is answered, by whichever layer, can read it and name its trace.
             .layer(Around(AnswerHeaders))
             // Who may not call learns that also when the service is full, and takes no place.
-            .layer(Around(AccessControl::new()))
+            .layer(Around(self.access.clone()))
             // From here on a call costs something, until the last of its answer is sent.
-            .layer(Around(places))
+            .layer(Around(self.places.clone()))
             // Tower's own timeout has one time for all calls. It is inside of the call's span, which so tells that the time ran out, and that inside of what refuses.
             .layer(DeadlineLayer)
             // The codec's words on a message that it could not read, before anybody takes them for a defect.
@@ -128,7 +152,7 @@ mod tests {
         let mut request = request.body(Body::empty()).unwrap();
         let peer = Arc::new(Peer::new(Some(identity), None));
         request.extensions_mut().insert(peer);
-        let Ok(answer) = door.around(routes).oneshot(request).await;
+        let Ok(answer) = door.layers().around(routes).oneshot(request).await;
         assert!(answer.headers().contains_key(TRACE_ID_HEADER));
         let code = answer::code_of(answer.headers());
         let mut text = String::new();

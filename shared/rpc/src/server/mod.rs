@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod answer;
 mod call;
+mod call_stream;
 mod caller_rates;
 mod concern;
 mod connection;
@@ -56,7 +57,11 @@ pub async fn serve(
 ) {
     let limits = listener.limits;
     let mut connections = listener.connections(tls, calls.metrics(), stop.clone());
-    let service = calls.around(routes.prepare());
+    let layers = calls.layers();
+    // A call over a stream passes the same layers as one of its own.
+    let calls = layers.around(routes.clone().prepare());
+    let streams = call_stream::server(Arc::clone(&layers.rules), calls);
+    let service = layers.around(routes.add_service(streams).prepare());
     let serving = TaskTracker::new();
     while let Some(connection) = connections.recv().await {
         serving.spawn(connection.serve(service.clone(), limits, stop.clone()));

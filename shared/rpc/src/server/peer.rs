@@ -5,6 +5,7 @@ use std::{
 
 use tidegate_auth::Identity;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::{deadline::MAX_DEADLINE, listener::ConnectionLimits, work::Work};
 
@@ -31,6 +32,7 @@ pub(super) struct Peer {
     certificate_ends: Option<SystemTime>,
     in_flight: Mutex<CallsInFlight>,
     answered_until: OnceLock<Instant>,
+    going: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Peer {
             certificate_ends,
             in_flight: Mutex::new(in_flight),
             answered_until: OnceLock::new(),
+            going: CancellationToken::new(),
         }
     }
 
@@ -136,6 +139,12 @@ impl Peer {
     pub(super) fn told_to_go(&self) {
         self.answered_until
             .get_or_init(|| Instant::now() + FAREWELL);
+        self.going.cancel();
+    }
+
+    /// Waits until the peer was told to go.
+    pub(super) async fn going(&self) {
+        self.going.cancelled().await;
     }
 
     /// Waits until a peer that was told to go has nothing in flight that anybody would miss.

@@ -1,0 +1,424 @@
+//! Calls that come as messages of one stream. Each passes the layers of any other call.
+
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream::Fuse};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt as _, Full};
+use tidegate_proto::gateway::v1::{
+    StreamCallsRequest, StreamCallsResponse,
+    call_service_server::{CallService, CallServiceServer},
+};
+use tokio::task::{JoinSet, unconstrained};
+use tonic::{Code, Status, Streaming, body::Body};
+use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+
+use super::{AccessRules, CallContext, answer::code_of, peer::Peer};
+use crate::{
+    PREVIOUS_ATTEMPTS_HEADER, TRACE_ID_HEADER, TRACEPARENT_HEADER,
+    frame::{framed, unframed},
+    refusal::{self, PUSHBACK_HEADER},
+};
+
+/// Calls in flight on one stream; more wait at the client.
+const MAX_CALLS_IN_FLIGHT: usize = 4_000;
+/// Then other work of the process has its turn.
+const MAX_BEGUN_IN_A_ROW: usize = 32;
+/// The largest message: one call.
+const MAX_CALL_BYTES: usize = 128 * 1024;
+/// How gRPC tells how long a caller waits.
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// What it takes for a number: eight digits.
+const MAX_TIMEOUT_MS: u32 = 99_999_999;
+const TRACEPARENT: HeaderName = HeaderName::from_static(TRACEPARENT_HEADER);
+const NOT_OVER_A_STREAM: &str = "only methods with a rule and one answer are called over a stream";
+
+type Calls = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// The service that carries calls to `calls`, which are the others of its server.
+pub(super) fn server<S>(rules: Arc<AccessRules>, calls: S) -> CallServiceServer<CallStreams>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let calls = BoxCloneSyncService::new(calls);
+    CallServiceServer::new(CallStreams { rules, calls }).max_decoding_message_size(MAX_CALL_BYTES)
+}
+
+pub(super) struct CallStreams {
+    rules: Arc<AccessRules>,
+    calls: Calls,
+}
+
+#[tonic::async_trait]
+impl CallService for CallStreams {
+    type StreamCallsStream =
+        Pin<Box<dyn Stream<Item = Result<StreamCallsResponse, Status>> + Send>>;
+
+    async fn stream_calls(
+        &self,
+        request: tonic::Request<Streaming<StreamCallsRequest>>,
+    ) -> Result<tonic::Response<Self::StreamCallsStream>, Status> {
+        let context = request.extensions().get::<CallContext>();
+        let peer = context.and_then(|context| context.connection.clone());
+        let peer = peer.ok_or_else(refusal::defect)?;
+        let token = request.metadata().as_ref().get(AUTHORIZATION).cloned();
+        let opened = Opened {
+            rules: Arc::clone(&self.rules),
+            calls: self.calls.clone(),
+            peer: Arc::clone(&peer),
+            token,
+        };
+        let told_to_go = async move { peer.going().await };
+        let asked = request.into_inner().take_until(Box::pin(told_to_go));
+        let asked: Asked = Box::pin(asked);
+        Ok(tonic::Response::new(Box::pin(Answers {
+            asked: asked.fuse(),
+            opened,
+            in_flight: JoinSet::new(),
+            begun_in_a_row: 0,
+        })))
+    }
+}
+
+type Asked = Pin<Box<dyn Stream<Item = Result<StreamCallsRequest, Status>> + Send>>;
+
+/// The answers to the calls of a stream, in the order in which they are known.
+struct Answers {
+    asked: Fuse<Asked>,
+    opened: Opened,
+    /// Calls that wait for something. Each is a task of its own: many in one task would all be polled
+    /// in vain whenever tokio's budget for that task is spent.
+    in_flight: JoinSet<StreamCallsResponse>,
+    begun_in_a_row: usize,
+}
+
+impl Answers {
+    /// Begins a call here, where most refusals are also ended; one that has to wait becomes a task.
+    fn begin(
+        &mut self,
+        asked: StreamCallsRequest,
+        cx: &mut Context<'_>,
+    ) -> Option<StreamCallsResponse> {
+        let mut call = Box::pin(self.opened.clone().answer(asked));
+        match pin!(unconstrained(call.as_mut())).poll(cx) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => {
+                self.in_flight.spawn(call);
+                None
+            }
+        }
+    }
+}
+
+impl Stream for Answers {
+    type Item = Result<StreamCallsResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            // What was begun is ended before more is begun.
+            if let Poll::Ready(Some(answer)) = this.in_flight.poll_join_next(cx) {
+                return Poll::Ready(Some(answer.map_err(|_| refusal::defect())));
+            }
+            if this.in_flight.len() >= MAX_CALLS_IN_FLIGHT {
+                return Poll::Pending;
+            }
+            if this.begun_in_a_row >= MAX_BEGUN_IN_A_ROW {
+                this.begun_in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match ready!(this.asked.poll_next_unpin(cx)) {
+                Some(asked) => {
+                    let asked = asked.map_err(refusal::or_unreadable)?;
+                    this.begun_in_a_row += 1;
+                    if let Some(answer) = this.begin(asked, cx) {
+                        return Poll::Ready(Some(Ok(answer)));
+                    }
+                }
+                None if this.in_flight.is_empty() => return Poll::Ready(None),
+                None => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// What all calls of a stream share.
+#[derive(Clone)]
+struct Opened {
+    rules: Arc<AccessRules>,
+    calls: Calls,
+    peer: Arc<Peer>,
+    token: Option<HeaderValue>,
+}
+
+impl Opened {
+    async fn answer(self, asked: StreamCallsRequest) -> StreamCallsResponse {
+        let call_id = asked.call_id;
+        let request = self.request(asked);
+        if !self.rules.has_one_answer(request.uri().path()) {
+            return told(
+                call_id,
+                Status::unimplemented(NOT_OVER_A_STREAM).into_http(),
+            )
+            .await;
+        }
+        let Ok(answer) = self.calls.oneshot(request).await;
+        told(call_id, answer).await
+    }
+
+    fn request(&self, asked: StreamCallsRequest) -> Request<Body> {
+        let message = Full::new(framed(&asked.request));
+        let mut request = Request::new(Body::new(message));
+        *request.method_mut() = Method::POST;
+        // A path that is none names no method.
+        *request.uri_mut() = Uri::try_from(format!("/{}", asked.method)).unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.extend(self.token.clone().map(|token| (AUTHORIZATION, token)));
+        if asked.timeout_ms > 0 {
+            let timeout = format!("{}m", asked.timeout_ms.min(MAX_TIMEOUT_MS));
+            headers.extend(HeaderValue::try_from(timeout).map(|timeout| (TIMEOUT, timeout)));
+        }
+        if !asked.traceparent.is_empty() {
+            let trace = HeaderValue::try_from(asked.traceparent);
+            headers.extend(trace.map(|trace| (TRACEPARENT, trace)));
+        }
+        if asked.previous_attempts > 0 {
+            headers.insert(PREVIOUS_ATTEMPTS_HEADER, asked.previous_attempts.into());
+        }
+        request.extensions_mut().insert(Arc::clone(&self.peer));
+        request
+    }
+}
+
+/// The answer as a message.
+async fn told(call_id: u64, answer: Response<Body>) -> StreamCallsResponse {
+    let (mut head, body) = answer.into_parts();
+    let headers = &mut head.headers;
+    let trace_id = text(headers, TRACE_ID_HEADER);
+    let mut message = None;
+    if code_of(headers) == Code::Ok {
+        match body.collect().await {
+            Ok(body) => {
+                headers.extend(body.trailers().cloned().unwrap_or_default());
+                message = unframed(body.to_bytes());
+            }
+            Err(failed) => *headers = failed.into_http::<()>().into_parts().0.headers,
+        }
+    }
+    let status = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok);
+    let answer = StreamCallsResponse {
+        call_id,
+        trace_id,
+        ..StreamCallsResponse::default()
+    };
+    match (status, message) {
+        (None, Some(response)) => StreamCallsResponse { response, ..answer },
+        (status, _) => {
+            let status = status.unwrap_or_else(refusal::defect);
+            StreamCallsResponse {
+                code: status.code().into(),
+                message: status.message().to_owned(),
+                status_details: Bytes::copy_from_slice(status.details()),
+                retry_pushback_ms: text(headers, PUSHBACK_HEADER).parse().ok(),
+                ..answer
+            }
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use tidegate_proto::gateway::v1::call_service_client::CallServiceClient;
+    use tidegate_types::{Reason, Refusal};
+    use tokio::{sync::mpsc, task::yield_now, time::sleep};
+    use tokio_stream::wrappers::ReceiverStream;
+
+    use super::*;
+    use crate::{access_rules, server::Rule};
+
+    const RULES: &[Rule] = access_rules! {
+        "a.Service" { Echo: Claims; Refused: Claims; Slow: Claims; Watch: Streams; }
+    };
+
+    /// Echoes what it is asked, with the headers that came with it.
+    async fn handle(request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let (head, body) = request.into_parts();
+        if head.uri.path().ends_with("Refused") {
+            let refusal = Refusal::after(Reason::QueueFull, Duration::from_secs(1));
+            return Ok(refusal::to_status(&refusal).into_http());
+        }
+        if head.uri.path().ends_with("Slow") {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let asked = body.collect().await.ok().map(|body| body.to_bytes());
+        let asked = asked.and_then(unframed).unwrap_or_default();
+        let seen = [
+            "grpc-timeout",
+            TRACEPARENT_HEADER,
+            PREVIOUS_ATTEMPTS_HEADER,
+            "authorization",
+        ];
+        let seen = seen.map(|name| text(&head.headers, name)).join(" ");
+        let said = [&asked[..], b" ", seen.as_bytes()].concat();
+        Ok(Response::new(Body::new(Full::new(framed(&said)))))
+    }
+
+    type Asking = mpsc::Sender<StreamCallsRequest>;
+
+    /// A stream to these calls, and the peer that opened it.
+    async fn stream_to<S>(calls: S) -> (Asking, Streaming<StreamCallsResponse>, Arc<Peer>)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        let rules = Arc::new(AccessRules::services_only(RULES));
+        let peer = Arc::new(Peer::new(None, None));
+        let connection = Arc::clone(&peer);
+        let server = server(rules, calls);
+        let served = tower::service_fn(move |mut request: Request<Body>| {
+            request.extensions_mut().insert(CallContext {
+                deadline: std::time::Instant::now(),
+                peer: None,
+                caller: None,
+                connection: Some(Arc::clone(&connection)),
+            });
+            server.clone().oneshot(request)
+        });
+        let (asking, asked) = mpsc::channel(10_000);
+        let mut request = tonic::Request::new(ReceiverStream::new(asked));
+        request
+            .metadata_mut()
+            .insert("authorization", "Bearer me".parse().unwrap());
+        let answers = CallServiceClient::new(served)
+            .stream_calls(request)
+            .await
+            .unwrap();
+        (asking, answers.into_inner(), peer)
+    }
+
+    fn call(call_id: u64, method: &str) -> StreamCallsRequest {
+        StreamCallsRequest {
+            call_id,
+            method: format!("a.Service/{method}"),
+            request: Bytes::from_static(b"asked"),
+            ..StreamCallsRequest::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_comes_to_its_method_with_all_that_a_call_of_its_own_says() {
+        let (asking, mut answers, _) = stream_to(tower::service_fn(handle)).await;
+        let asked = StreamCallsRequest {
+            timeout_ms: 700,
+            traceparent: "00-trace".to_owned(),
+            previous_attempts: 3,
+            ..call(7, "Echo")
+        };
+        asking.send(asked).await.unwrap();
+        let answer = answers.message().await.unwrap().unwrap();
+        assert_eq!((answer.call_id, answer.code), (7, 0));
+        assert_eq!(&answer.response[..], b"asked 700m 00-trace 3 Bearer me");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_over_a_stream_what_it_says_elsewhere() {
+        let (asking, mut answers, _) = stream_to(tower::service_fn(handle)).await;
+        asking.send(call(1, "Refused")).await.unwrap();
+        let answer = answers.message().await.unwrap().unwrap();
+        let details = answer.status_details;
+        let status = Status::with_details(Code::from_i32(answer.code), answer.message, details);
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(refusal::from_status(&status).reason, Reason::QueueFull);
+        assert!(answer.retry_pushback_ms.is_some_and(|ms| ms >= 1_000));
+        assert!(answer.response.is_empty());
+    }
+
+    #[tokio::test]
+    async fn methods_that_stream_and_such_as_there_are_not_are_no_calls_of_a_stream() {
+        let (asking, mut answers, _) = stream_to(tower::service_fn(handle)).await;
+        for method in ["Watch", "Nothing", " no path", ""] {
+            asking.send(call(1, method)).await.unwrap();
+            let answer = answers.message().await.unwrap().unwrap();
+            assert_eq!(Code::from_i32(answer.code), Code::Unimplemented, "{method}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_keeps_no_other_from_its_answer() {
+        let (asking, mut answers, _) = stream_to(tower::service_fn(handle)).await;
+        for asked in [call(1, "Slow"), call(2, "Echo"), call(3, "Refused")] {
+            asking.send(asked).await.unwrap();
+        }
+        let mut order = Vec::new();
+        for _ in 0..3 {
+            order.push(answers.message().await.unwrap().unwrap().call_id);
+        }
+        assert_eq!(order, [2, 3, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_peer_is_told_to_go_answers_what_it_was_asked_and_ends_well() {
+        let (asking, mut answers, peer) = stream_to(tower::service_fn(handle)).await;
+        asking.send(call(1, "Slow")).await.unwrap();
+        asking.send(call(2, "Echo")).await.unwrap();
+        assert_eq!(answers.message().await.unwrap().unwrap().call_id, 2);
+        peer.told_to_go();
+        assert_eq!(answers.message().await.unwrap().unwrap().call_id, 1);
+        assert!(answers.message().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_takes_so_many_calls_at_a_time_and_drops_them_when_it_is_given_up() {
+        struct Begun(Arc<AtomicUsize>);
+        impl Drop for Begun {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&in_flight);
+        let calls = tower::service_fn(move |_: Request<Body>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let begun = Begun(Arc::clone(&counted));
+            async move {
+                let _begun = begun;
+                std::future::pending::<Result<Response<Body>, Infallible>>().await
+            }
+        });
+        let (asking, mut answers, _) = stream_to(calls).await;
+        for call_id in 0..MAX_CALLS_IN_FLIGHT as u64 + 100 {
+            asking.send(call(call_id, "Echo")).await.unwrap();
+        }
+        let nothing = tokio::time::timeout(Duration::from_millis(300), answers.message()).await;
+        assert!(nothing.is_err());
+        assert_eq!(in_flight.load(Ordering::SeqCst), MAX_CALLS_IN_FLIGHT);
+        drop((answers, asking));
+        while in_flight.load(Ordering::SeqCst) > 0 {
+            yield_now().await;
+        }
+    }
+}
