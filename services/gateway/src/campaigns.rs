@@ -56,22 +56,30 @@ impl Campaigns {
     }
 
     /// The campaign with this name, if it is known here.
-    pub fn known(&self, id: &CampaignId) -> Option<Campaign> {
+    pub fn known(&self, id: &CampaignId) -> Option<Arc<Campaign>> {
         self.snapshot.load().get(id).cloned()
     }
 
     /// The campaign with this name, of the snapshot or as its owner says. Only the owner says that
     /// there is none.
-    pub async fn get(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
-        if let Some(campaign) = self.snapshot.load().get(id) {
-            return Ok(campaign.clone());
+    pub async fn get(
+        &self,
+        id: &CampaignId,
+        until: Instant,
+    ) -> Result<Arc<Campaign>, GatewayError> {
+        if let Some(campaign) = self.known(id) {
+            return Ok(campaign);
         }
         let told = self.owner.of_stranger(id, until).await;
         self.apply(told)
     }
 
     /// The campaign as its owner has it after this call began.
-    pub async fn confirm(&self, id: &CampaignId, until: Instant) -> Result<Campaign, GatewayError> {
+    pub async fn confirm(
+        &self,
+        id: &CampaignId,
+        until: Instant,
+    ) -> Result<Arc<Campaign>, GatewayError> {
         let told = self.owner.of_known(id, until).await;
         self.apply(told)
     }
@@ -79,9 +87,9 @@ impl Campaigns {
     fn apply(
         &self,
         told: Result<Option<Arc<Campaign>>, Unanswered>,
-    ) -> Result<Campaign, GatewayError> {
+    ) -> Result<Arc<Campaign>, GatewayError> {
         let campaign = match told {
-            Ok(Some(campaign)) => Campaign::clone(&campaign),
+            Ok(Some(campaign)) => campaign,
             Ok(None) => return Err(GatewayError::CampaignNotFound),
             Err(Unanswered) if *self.synced.borrow() => return Err(GatewayError::NotConfirmed),
             Err(Unanswered) => return Err(GatewayError::NotReady),
@@ -96,9 +104,9 @@ impl Campaigns {
     }
 
     /// The watch and the owner's answer may come at the same time; neither undoes the other.
-    fn learn(&self, campaign: &Campaign) {
+    fn learn(&self, campaign: &Arc<Campaign>) {
         self.snapshot
-            .rcu(|snapshot| snapshot.with(campaign.clone()));
+            .rcu(|snapshot| snapshot.with(Arc::clone(campaign)));
     }
 
     /// The campaigns whose queues can matter at `now`, in the order of their numbers.
@@ -150,7 +158,7 @@ impl Campaigns {
                 Some(Event::Campaign(campaign)) => {
                     let id = campaign.campaign_id.clone();
                     match campaign_from(campaign) {
-                        Some(campaign) => self.learn(&campaign),
+                        Some(campaign) => self.learn(&campaign.into()),
                         None => tracing::error!(
                             campaign = id,
                             "quota sent a campaign that this version cannot read; its claims will be refused"

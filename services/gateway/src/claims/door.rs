@@ -40,6 +40,19 @@ impl Claims {
             Err(refused) if is_by_a_copy(&refused) => refused,
             outcome => return outcome,
         };
+        // On the heap, because hardly a claim gets here, and all would be as large.
+        Box::pin(self.decide_by_owner(&campaign, refused, claim, ticket, call)).await
+    }
+
+    /// Decides again by what the owner says, where a copy would refuse for good.
+    async fn decide_by_owner(
+        &self,
+        campaign: &Campaign,
+        refused: GatewayError,
+        claim: &Claim,
+        ticket: Option<Ticket>,
+        call: &CallContext,
+    ) -> Result<Outcome, GatewayError> {
         let told = self.campaigns.confirm(&claim.campaign, call.deadline);
         let told = told.await?;
         // What was found out of the shopper's coupons counts as long as no more were issued. A

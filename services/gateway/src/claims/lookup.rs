@@ -76,7 +76,8 @@ impl Claims {
         };
         let send = |channel, request| async move { issuance(channel).lookup_claims(request).await };
         let policy = RetryPolicy::for_key(u64::from(lane.get()), call.deadline);
-        let answer = self.issuance.call(policy, message, send).await?;
+        // On the heap, because hardly a claim gets here, and all would be as large.
+        let answer = Box::pin(self.issuance.call(policy, message, send)).await?;
         let found = answer.results.into_iter().next().unwrap_or_default();
         match found.refused {
             Some(refused) => Err(wire::refusal_from(refused).into()),

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use tidegate_types::{CampaignId, CampaignNumber, HeldCoupons, TierId, TierNumber, Timestamp};
 
@@ -191,20 +191,20 @@ impl Campaign {
 /// All campaigns known at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    campaigns: HashMap<CampaignId, Campaign>,
+    campaigns: HashMap<CampaignId, Arc<Campaign>>,
 }
 
 impl Snapshot {
-    pub fn get(&self, id: &CampaignId) -> Option<&Campaign> {
+    pub fn get(&self, id: &CampaignId) -> Option<&Arc<Campaign>> {
         self.campaigns.get(id)
     }
 
-    pub fn all(&self) -> impl ExactSizeIterator<Item = &Campaign> {
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Arc<Campaign>> {
         self.campaigns.values()
     }
 
     /// The same with this campaign as it is now; an older revision changes nothing.
-    pub fn with(&self, campaign: Campaign) -> Self {
+    pub fn with(&self, campaign: Arc<Campaign>) -> Self {
         let mut next = self.clone();
         if next
             .get(&campaign.id)
@@ -235,8 +235,8 @@ mod tests {
     fn an_older_revision_never_replaces_a_newer_one() {
         let now = Timestamp::now_utc();
         let snapshot = Snapshot::default()
-            .with(campaign(2, now))
-            .with(campaign(1, now + Duration::from_secs(60)));
+            .with(campaign(2, now).into())
+            .with(campaign(1, now + Duration::from_secs(60)).into());
         let known = snapshot.get(&CampaignId::parse("tea").unwrap()).unwrap();
         assert_eq!((known.revision, known.opens_at), (2, now));
     }

@@ -139,7 +139,8 @@ impl Replicas {
             let mut request = Request::new(message());
             // Sets the grpc-timeout header, and ends the call here as well if the peer does not keep to it.
             request.set_timeout(allowed);
-            let sent = send(replica.channel.clone(), request);
+            // On the heap: it is large, and calls wait by the thousand.
+            let sent = Box::pin(send(replica.channel.clone(), request));
             // The client's own timeout does not count the time until the connection takes the call.
             let answer = in_span(replica, timeout(allowed, sent)).await;
             failed = match judge(&policy, replica, answer, (began, allowed)) {
