@@ -9,14 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, setpriority_process, test_kill_process};
 
-/// How much a process gives way to this one, as its niceness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivesWay {
-    /// About a tenth of our weight where both want a processor.
-    ToUs = 10,
-    /// About a third of that.
-    ToOthersAsWell = 15,
-}
+/// About a tenth of our weight where both want a processor.
+const GIVES_WAY: i32 = 10;
 
 pub fn signal(process: u32, signal: Signal) -> Result<()> {
     let pid = pid(process).with_context(|| format!("{process} is not a process id"))?;
@@ -33,7 +27,7 @@ fn pid(process: u32) -> Option<Pid> {
 }
 
 /// Lets a process and its children give way to this one where there are too few processors for both. Their threads of later on do so as well.
-pub fn give_way(process: u32, way: GivesWay) {
+pub fn give_way(process: u32) {
     let mut all = children(process);
     all.push(process);
     for process in all {
@@ -48,7 +42,7 @@ pub fn give_way(process: u32, way: GivesWay) {
         }
         for thread in threads.into_iter().filter_map(pid) {
             // One that has ended meanwhile gives way by itself.
-            let _ = setpriority_process(Some(thread), way as i32);
+            let _ = setpriority_process(Some(thread), GIVES_WAY);
         }
     }
 }

@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 use crate::{
     credentials::{Credentials, Identity},
     postgres::{Postgres, PostgresOptions, folder_of_choice},
-    processes::{GivesWay, give_way},
+    processes::give_way,
     records::Records,
 };
 
@@ -247,20 +247,11 @@ impl Stack {
         &self.options
     }
 
-    /// Lets all of it give way to this process, so that a crowd that is made here comes as it would from machines of its own. Gateways give way to what they call: answering a crowd that waits takes no time from those who are served.
+    /// Lets all of it give way to this process, so that a crowd that is made here comes as it would from machines of its own.
     pub fn give_way(&self) {
-        for replica in &self.replicas {
-            let way = match replica.service() {
-                Service::Gateway => GivesWay::ToOthersAsWell,
-                Service::Quota | Service::Issuance | Service::OrderIntake => GivesWay::ToUs,
-            };
-            replica
-                .process_id()
-                .into_iter()
-                .for_each(|id| give_way(id, way));
-        }
-        let postgres = self.postgres.process_id().into_iter();
-        postgres.for_each(|id| give_way(id, GivesWay::ToUs));
+        let replicas = self.replicas.iter().map(Replica::process_id);
+        let processes = replicas.chain([self.postgres.process_id()]);
+        processes.flatten().for_each(give_way);
     }
 
     fn record(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Calls of the gateway that cost little to send: HTTP/2 without the layers of a client that serves
 //! every purpose, headers made once, and bodies that are encoded once however often they are sent.
 
+mod call_stream;
 mod connection;
 
 use std::{
@@ -13,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use anyhow::{Result, ensure};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use prost::Message;
 use tidegate_local::credentials::{Credentials, Identity};
@@ -22,20 +23,24 @@ use tidegate_proto::gateway::v1::{
     CancelOrderRequest, CancelOrderResponse, CheckCouponRequest, CheckCouponResponse,
     ClaimCouponRequest, ClaimCouponResponse, GetClaimRequest, GetClaimResponse, GetOrderRequest,
     GetOrderResponse, LeaveQueueRequest, LeaveQueueResponse, PlaceOrderRequest, PlaceOrderResponse,
+    StreamCallsRequest,
+};
+use tidegate_rpc::{
+    PREVIOUS_ATTEMPTS_HEADER,
+    frame::{self, PREFIX_BYTES, unframed},
 };
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
 
 use crate::Bearer;
-use connection::{Connection, HOST, Way};
+use call_stream::CallStream;
+use connection::{Connection, HOST, Open, Way};
 
 /// How long a call waits for its answer; sent along as the deadline.
 pub const CALL_LIMIT: Duration = Duration::from_secs(2);
 const CALL_LIMIT_HEADER: &str = "2S";
-const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
-/// A gRPC message begins with a byte for its compression and four for its length.
-const PREFIX_BYTES: usize = 5;
+const STREAM_PATH: &str = "/tidegate.gateway.v1.CallService/StreamCalls";
 const STATUS: &str = "grpc-status";
 
 /// A message that asks for one answer, by a method of the gateway.
@@ -85,13 +90,7 @@ pub struct Sending {
 pub struct Framed<Asked>(Bytes, PhantomData<Asked>);
 
 pub fn framed<Asked: Message>(message: &Asked) -> Framed<Asked> {
-    let length = message.encoded_len();
-    let mut body = BytesMut::with_capacity(PREFIX_BYTES + length);
-    body.put_u8(0);
-    body.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // The buffer grows, so nothing can fail.
-    let _ = message.encode(&mut body);
-    Framed(body.freeze(), PhantomData)
+    Framed(frame::framed(&message.encode_to_vec()), PhantomData)
 }
 
 /// Connections that all shoppers share, spread over the gateways.
@@ -103,6 +102,9 @@ pub struct Caller {
     turn: AtomicUsize,
     headers: HeaderMap,
     uris: Vec<Uri>,
+    stream_uri: Uri,
+    is_over_streams: bool,
+    threads: Handle,
 }
 
 impl Caller {
@@ -147,7 +149,18 @@ impl Caller {
                 ("grpc-timeout".parse()?, fixed(CALL_LIMIT_HEADER)),
             ]),
             uris: uris.collect::<Result<_, _>>()?,
+            stream_uri: format!("https://{HOST}{STREAM_PATH}").parse()?,
+            is_over_streams: false,
+            threads: threads.clone(),
         })
+    }
+
+    /// The same, with one stream for each connection that carries all its calls.
+    pub fn over_streams(self) -> Self {
+        Self {
+            is_over_streams: true,
+            ..self
+        }
     }
 
     pub fn turns(&self) -> usize {
@@ -181,32 +194,75 @@ impl Caller {
         body: Framed<Asked>,
         traceparent: Option<&str>,
     ) -> Result<Asked::Answer, Status> {
-        let mut request = Request::new(());
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.uris[Asked::METHOD as usize].clone();
-        *request.headers_mut() = self.headers.clone();
-        if let Some(value) = traceparent.and_then(|value| value.parse().ok()) {
-            request.headers_mut().insert("traceparent", value);
-        }
-        if sent_before > 0 {
-            request
-                .headers_mut()
-                .insert(PREVIOUS_ATTEMPTS, sent_before.into());
-        }
-        timeout(CALL_LIMIT, self.exchange(turn, request, body.0))
+        let exchange = async {
+            let method = Asked::METHOD as usize;
+            let answer = if self.is_over_streams {
+                let asked = StreamCallsRequest {
+                    method: PATHS[method].trim_start_matches('/').to_owned(),
+                    request: body.0.slice(PREFIX_BYTES..),
+                    traceparent: traceparent.unwrap_or_default().to_owned(),
+                    previous_attempts: sent_before,
+                    ..StreamCallsRequest::default()
+                };
+                self.stream(turn).await?.call(asked).await?
+            } else {
+                let mut request = self.request(&self.uris[method], traceparent);
+                if sent_before > 0 {
+                    let times = sent_before.into();
+                    request
+                        .headers_mut()
+                        .insert(PREVIOUS_ATTEMPTS_HEADER, times);
+                }
+                self.exchange(turn, request, body.0).await?
+            };
+            Asked::Answer::decode(answer).map_err(|error| Status::internal(error.to_string()))
+        };
+        timeout(CALL_LIMIT, exchange)
             .await
             .unwrap_or_else(|_| Err(Status::cancelled("the time of the call is over")))
     }
 
-    async fn exchange<Answer: Message + Default>(
+    fn request(&self, uri: &Uri, traceparent: Option<&str>) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        if let Some(value) = traceparent.and_then(|value| value.parse().ok()) {
+            request.headers_mut().insert("traceparent", value);
+        }
+        request
+    }
+
+    /// The connection whose turn it is, or the next that is open.
+    fn open_at(&self, turn: usize) -> Result<Open, Status> {
+        let mut turns = (turn..turn + self.turns()).map(|turn| turn % self.turns());
+        let open = turns.find_map(|turn| self.connections[turn].open());
+        open.ok_or_else(|| Status::unavailable("no connection is open"))
+    }
+
+    /// The stream of that connection, opened if need be.
+    async fn stream(&self, turn: usize) -> Result<Arc<CallStream>, Status> {
+        let Open { sender, calls } = self.open_at(turn)?;
+        let mut stream = calls.lock().await;
+        if let Some(open) = stream.as_ref().filter(|stream| stream.is_open()) {
+            return Ok(Arc::clone(open));
+        }
+        let mut sender = sender.ready().await.map_err(failed)?;
+        let request = self.request(&self.stream_uri, None);
+        let (answers, calls) = sender.send_request(request, false).map_err(failed)?;
+        let opened = Arc::new(CallStream::new(answers, calls, &self.threads));
+        *stream = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// The serialized answer.
+    async fn exchange(
         &self,
         turn: usize,
         request: Request<()>,
         body: Bytes,
-    ) -> Result<Answer, Status> {
-        let mut turns = (turn..turn + self.turns()).map(|turn| turn % self.turns());
-        let sender = turns.find_map(|turn| self.connections[turn].sender());
-        let sender = sender.ok_or_else(|| Status::unavailable("no connection is open"))?;
+    ) -> Result<Bytes, Status> {
+        let sender = self.open_at(turn)?.sender;
         let sender = sender.ready().await.map_err(failed);
         let (response, mut stream) = sender?.send_request(request, false).map_err(failed)?;
         stream.send_data(body, true).map_err(failed)?;
@@ -228,7 +284,8 @@ impl Caller {
             headers.extend(trailers.unwrap_or_default());
         }
         if headers.get(STATUS).is_some_and(|code| code == "0") {
-            return unframed(message).map_err(|error| Status::internal(format!("{error:#}")));
+            let message = unframed(message);
+            return message.ok_or_else(|| Status::internal("the answer is not one message"));
         }
         let status = Status::from_header_map(&headers);
         Err(status.unwrap_or_else(|| Status::unknown("the answer ends without a status")))
@@ -241,32 +298,5 @@ fn failed(error: h2::Error) -> Status {
         Status::from_error(Box::new(error))
     } else {
         Status::unavailable(format!("the connection ended: {error}"))
-    }
-}
-
-fn unframed<Answer: Message + Default>(mut body: Bytes) -> Result<Answer> {
-    let length = body.len().checked_sub(PREFIX_BYTES);
-    let length = length.context("the answer holds no message")?;
-    let is_compressed = body.get_u8() != 0;
-    let is_whole = body.get_u32() as usize == length;
-    ensure!(is_whole && !is_compressed, "the answer is not one message");
-    Ok(Answer::decode(body)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_comes_back_as_it_was_framed_and_whatever_else_is_none() {
-        let message = LeaveQueueRequest {
-            shopper_id: "somebody".to_owned(),
-            ..LeaveQueueRequest::default()
-        };
-        let Framed(framed, _) = framed(&message);
-        assert_eq!(unframed(framed.clone()).ok(), Some(message));
-        for cut in [0, 3, framed.len() - 1] {
-            assert!(unframed::<LeaveQueueRequest>(framed.slice(..cut)).is_err());
-        }
     }
 }

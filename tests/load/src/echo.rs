@@ -11,13 +11,19 @@ use std::{
 };
 
 use anyhow::Result;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use prost::Message as _;
 use tidegate_auth::{PeerRequirement, TlsFiles, TlsIdentity};
 use tidegate_local::credentials::{Credentials, Identity};
 use tidegate_proto::{
     gateway::v1::{
-        ClaimCouponRequest, ClaimCouponResponse, IssuedClaim, claim_coupon_response::Outcome,
+        ClaimCouponRequest, ClaimCouponResponse, IssuedClaim, StreamCallsRequest,
+        StreamCallsResponse,
+        call_service_server::{CallService, CallServiceServer},
+        claim_coupon_response::Outcome,
     },
     r#type::v1::{Coupon, CouponState, Money},
 };
@@ -27,8 +33,9 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_rustls::TlsAcceptor;
-use tonic::{Response, Status, body::Body, server::Grpc};
+use tonic::{Response, Status, Streaming, body::Body, server::Grpc};
 use tonic_prost::ProstCodec;
+use tower::ServiceExt as _;
 
 use crate::closed_loop::{CAMPAIGN_ID, REQUEST_ID};
 
@@ -42,6 +49,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PENDING_RESETS: usize = 5 * MAX_STREAMS_PER_CONNECTION as usize;
 const MAX_LATE_FRAMES: usize = 1_000_000;
 
+const STREAM_CALLS: &str = "/tidegate.gateway.v1.CallService/StreamCalls";
 const COUPON_VALIDITY: Duration = Duration::from_secs(17 * 24 * 3_600);
 
 /// Prints the address it listens on, then answers until standard input ends, which it does when the
@@ -74,9 +82,16 @@ async fn answer_all(stream: TcpStream, tls: TlsAcceptor) -> Result<()> {
     stream.set_nodelay(true)?;
     let stream = TokioIo::new(tls.accept(stream).await?);
     let answer = answer();
+    let streams = CallServiceServer::new(EchoCalls(answer.encode_to_vec().into()));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let answer = answer.clone();
+        let (answer, streams) = (answer.clone(), streams.clone());
         async move {
+            if request.uri().path() == STREAM_CALLS {
+                return Ok(streams
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}));
+            }
             let echo = tower::service_fn(move |_: tonic::Request<ClaimCouponRequest>| {
                 let answer = answer.clone();
                 async move { Ok::<_, Status>(Response::new(answer)) }
@@ -97,6 +112,29 @@ async fn answer_all(stream: TcpStream, tls: TlsAcceptor) -> Result<()> {
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .serve_connection(stream, service);
     Ok(serving.await?)
+}
+
+/// Answers every call of a stream with the same.
+struct EchoCalls(Bytes);
+
+#[tonic::async_trait]
+impl CallService for EchoCalls {
+    type StreamCallsStream = BoxStream<'static, Result<StreamCallsResponse, Status>>;
+
+    async fn stream_calls(
+        &self,
+        request: tonic::Request<Streaming<StreamCallsRequest>>,
+    ) -> Result<Response<Self::StreamCallsStream>, Status> {
+        let response = self.0.clone();
+        let answers = request
+            .into_inner()
+            .map_ok(move |asked| StreamCallsResponse {
+                call_id: asked.call_id,
+                response: response.clone(),
+                ..StreamCallsResponse::default()
+            });
+        Ok(Response::new(answers.boxed()))
+    }
 }
 
 async fn input_ends() {

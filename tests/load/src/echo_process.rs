@@ -16,7 +16,7 @@ use crate::{
     closed_loop::{ClosedLoop, nothing},
     outcomes::Measured,
     processor_time::{Part, Whose},
-    suite::{SUBJECT, connect},
+    suite::{STREAMS, SUBJECT, connect},
 };
 
 /// A running echo. It ends when its standard input does, which is when this is dropped.
@@ -38,10 +38,22 @@ impl EchoProcess {
         let (child, address) = start(credentials.folder()).await?;
         let process = child.id().context("the echo has ended")?;
         Ok(Self {
-            caller: connect(&[address], credentials, SUBJECT, connections, threads).await?,
+            caller: Arc::new(
+                connect(&[address], credentials, SUBJECT, connections, threads).await?,
+            ),
             part: Part::new("echo", Whose::Process(process)),
             threads: threads.clone(),
             _child: child,
+        })
+    }
+
+    /// The same for callers who make their calls over streams.
+    pub async fn start_over_streams(credentials: &Credentials, threads: &Handle) -> Result<Self> {
+        let echo = Self::start(credentials, STREAMS, threads).await?;
+        let caller = Arc::into_inner(echo.caller).context("the echo is called already")?;
+        Ok(Self {
+            caller: Arc::new(caller.over_streams()),
+            ..echo
         })
     }
 

@@ -37,6 +37,9 @@ use arguments::{Arguments, Command};
 use processor_time::THREAD_NAME;
 use suite::Site;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Ended by a signal before everything was measured.
 const INTERRUPTED: u8 = 130;
 

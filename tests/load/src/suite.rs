@@ -42,6 +42,8 @@ const SLOT_MINUTES: u32 = 1;
 /// Few connections with many streams are cheapest; but each carries 2,000 streams at most, and a
 /// door without a waiting room keeps a flood's calls for seconds.
 pub const CONNECTIONS: usize = 12;
+/// Of a crowd whose calls go over streams: two to each of two gateways.
+pub const STREAMS: usize = 4;
 /// The longest a call to the suite may take.
 const STAFF_CALL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -127,12 +129,21 @@ impl Suite {
         self.caller_of(SUBJECT, CONNECTIONS).await
     }
 
+    /// The same with few connections, each of which carries its calls over one stream.
+    pub async fn caller_over_streams(&self) -> Result<Arc<Caller>> {
+        let gateways = self.stack.addresses(Service::Gateway);
+        let (credentials, threads) = (self.stack.credentials(), &self.threads);
+        let caller = connect(&gateways, credentials, SUBJECT, STREAMS, threads);
+        Ok(Arc::new(caller.await?.over_streams()))
+    }
+
     /// So many, with a token of this subject.
     pub async fn caller_of(&self, subject: &str, connections: usize) -> Result<Arc<Caller>> {
         let gateways = self.stack.addresses(Service::Gateway);
         let connections = connections.max(gateways.len());
         let credentials = self.stack.credentials();
-        connect(&gateways, credentials, subject, connections, &self.threads).await
+        let caller = connect(&gateways, credentials, subject, connections, &self.threads);
+        Ok(Arc::new(caller.await?))
     }
 
     pub fn names(&self, service: Service) -> Vec<String> {
@@ -221,9 +232,8 @@ pub async fn connect(
     subject: &str,
     connections: usize,
     threads: &Handle,
-) -> Result<Arc<Caller>> {
+) -> Result<Caller> {
     let bearer = Bearer::sign(credentials, subject, &Scope::CHATBOT)?;
     let credentials = Some(credentials);
-    let caller = Caller::connect(gateways, connections, credentials, &bearer, threads, tell);
-    Ok(Arc::new(caller.await?))
+    Caller::connect(gateways, connections, credentials, &bearer, threads, tell).await
 }

@@ -46,8 +46,8 @@ use crate::{
 const GATHERING: Duration = Duration::from_secs(5);
 /// How long the gateways get to hear of the campaign before that.
 const SETTING_UP: Duration = Duration::from_secs(2);
-/// One carries 2,000 calls at once; more wait unseen.
-const CONNECTIONS_PER_GATEWAY: usize = 4;
+/// Each carries the calls of thousands over one stream.
+const CONNECTIONS_PER_GATEWAY: usize = 2;
 /// Of those who follow their places, on connections of their own.
 const STREAMS_PER_CONNECTION: f64 = 1_000.0;
 const BUSIEST_STORES: i64 = 3;
@@ -223,7 +223,8 @@ async fn door(stack: &Stack, shoppers: u32) -> Result<Door> {
     let names = names.filter(|replica| replica.service() == Service::Gateway);
     let names = names.cycle().take((streams as usize).max(gateways.len()));
     let of_streams = names.map(|gateway| stack.channel(Some(Identity::Chatbot), gateway.name()));
-    Door::new(caller.await?, of_streams.collect::<Result<_>>()?, bearer)
+    let caller = caller.await?.over_streams();
+    Door::new(caller, of_streams.collect::<Result<_>>()?, bearer)
 }
 
 /// The trace that touches most services, waiting a while for one that touches all; of somebody who waited in the queue if there is one.

@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::call_stream::CallStream;
+
 /// What every gateway proves to be, whatever its address.
 pub const HOST: &str = "gateway.tidegate";
 /// One connection carries thousands of streams at once; with the default window of 64 KiB their
@@ -35,15 +37,28 @@ const REST: Duration = Duration::from_millis(100);
 
 /// A connection to one gateway, which may be between two that are open.
 #[derive(Debug, Clone, Default)]
-pub struct Connection(Arc<Mutex<Option<SendRequest<Bytes>>>>);
+pub struct Connection(Arc<Mutex<Option<Open>>>);
+
+/// A connection that is open.
+#[derive(Debug, Clone)]
+pub struct Open {
+    pub sender: SendRequest<Bytes>,
+    /// What carries calls on it, once there is one.
+    pub calls: Arc<tokio::sync::Mutex<Option<Arc<CallStream>>>>,
+}
 
 impl Connection {
-    pub fn sender(&self) -> Option<SendRequest<Bytes>> {
-        self.open().clone()
+    pub fn open(&self) -> Option<Open> {
+        self.state().clone()
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<SendRequest<Bytes>>> {
+    fn state(&self) -> MutexGuard<'_, Option<Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self, sender: SendRequest<Bytes>) {
+        let calls = Arc::default();
+        *self.state() = Some(Open { sender, calls });
     }
 }
 
@@ -65,7 +80,7 @@ impl Way {
     pub async fn connect(self) -> Result<(Connection, impl Future<Output = ()> + Send)> {
         let (sender, work) = self.open().await?;
         let connection = Connection::default();
-        *connection.open() = Some(sender.clone());
+        connection.opened(sender.clone());
         Ok((connection.clone(), self.keep(connection, sender, work)))
     }
 
@@ -81,7 +96,7 @@ impl Way {
                 },
             });
             let end = end.await;
-            *connection.open() = None;
+            *connection.state() = None;
             match end {
                 Some(Ok(())) => {}
                 Some(Err(error)) => (self.say)(&format!(
@@ -95,7 +110,7 @@ impl Way {
                     break opened;
                 }
             };
-            *connection.open() = Some(sender.clone());
+            connection.opened(sender.clone());
         }
     }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod backends;
+mod call_streams;
 mod claims;
 mod comes_back;
 mod control;

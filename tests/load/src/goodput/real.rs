@@ -23,7 +23,7 @@ use crate::{
         Scene,
         journey::{Manner, coupons},
     },
-    suite::{CONNECTIONS, Site, Suite},
+    suite::{Site, Suite},
     tell,
 };
 
@@ -48,11 +48,11 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
     suite.stack.give_way();
     let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
     suite.put_stores(ORDERS_PER_SLOT).await?;
-    let caller = suite.caller().await?;
+    let caller = suite.caller_over_streams().await?;
     let peak = measure_peak(&suite, &caller).await?;
     tell("Measuring bare answers.");
     let credentials = suite.stack.credentials();
-    let echo = EchoProcess::start(credentials, CONNECTIONS, &suite.threads).await?;
+    let echo = EchoProcess::start_over_streams(credentials, &suite.threads).await?;
     let echo_us = echo.measure(SHOPPERS_AT_THE_PEAK, PEAK).await?;
     let echo_us = echo_us.processor.all_us_each();
     drop(echo);
