@@ -30,7 +30,7 @@ pub const SERVICES: &[&str] = &[
 
 pub const RULES: &[Rule] = access_rules! {
     "tidegate.gateway.v1.CallService" {
-        StreamCalls: Streams, token ClaimsWrite;
+        StreamCalls: CallStreams, token ClaimsWrite;
     }
     "tidegate.gateway.v1.ClaimService" {
         ClaimCoupon: Claims, token ClaimsWrite;

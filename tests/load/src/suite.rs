@@ -133,7 +133,8 @@ impl Suite {
     pub async fn caller_over_streams(&self) -> Result<Arc<Caller>> {
         let gateways = self.stack.addresses(Service::Gateway);
         let (credentials, threads) = (self.stack.credentials(), &self.threads);
-        let caller = connect(&gateways, credentials, SUBJECT, STREAMS, threads);
+        let streams = STREAMS.max(gateways.len());
+        let caller = connect(&gateways, credentials, SUBJECT, streams, threads);
         Ok(Arc::new(caller.await?.over_streams()))
     }
 

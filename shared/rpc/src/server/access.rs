@@ -133,7 +133,7 @@ impl AccessRules {
     /// Whether it is a method of this service whose answer is no stream.
     pub(super) fn has_one_answer(&self, path: &str) -> bool {
         let rule = self.rules.get(path);
-        rule.is_some_and(|rule| rule.work != Work::Streams)
+        rule.is_some_and(|rule| !rule.work.is_stream())
     }
 
     /// Whether the one who calls decides that a story is recorded: a service always, a caller now and then, a stranger never.

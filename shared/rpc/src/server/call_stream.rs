@@ -2,13 +2,14 @@
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream::Fuse};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -18,7 +19,10 @@ use tidegate_proto::gateway::v1::{
     StreamCallsRequest, StreamCallsResponse,
     call_service_server::{CallService, CallServiceServer},
 };
-use tokio::task::{JoinSet, unconstrained};
+use tokio::task::{
+    JoinSet,
+    coop::{poll_proceed, unconstrained},
+};
 use tonic::{Code, Status, Streaming, body::Body};
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
@@ -31,8 +35,6 @@ use crate::{
 
 /// Calls in flight on one stream; more wait at the client.
 const MAX_CALLS_IN_FLIGHT: usize = 4_000;
-/// Then other work of the process has its turn.
-const MAX_BEGUN_IN_A_ROW: usize = 32;
 /// The largest message: one call.
 const MAX_CALL_BYTES: usize = 128 * 1024;
 /// How gRPC tells how long a caller waits.
@@ -40,7 +42,6 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// What it takes for a number: eight digits.
 const MAX_TIMEOUT_MS: u32 = 99_999_999;
 const TRACEPARENT: HeaderName = HeaderName::from_static(TRACEPARENT_HEADER);
-const NOT_OVER_A_STREAM: &str = "only methods with a rule and one answer are called over a stream";
 
 type Calls = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
@@ -81,35 +82,34 @@ impl CallService for CallStreams {
         };
         let told_to_go = async move { peer.going().await };
         let asked = request.into_inner().take_until(Box::pin(told_to_go));
-        let asked: Asked = Box::pin(asked);
         Ok(tonic::Response::new(Box::pin(Answers {
-            asked: asked.fuse(),
+            asked: Some(Box::pin(asked)),
+            failed: None,
             opened,
             in_flight: JoinSet::new(),
-            begun_in_a_row: 0,
         })))
     }
 }
 
 type Asked = Pin<Box<dyn Stream<Item = Result<StreamCallsRequest, Status>> + Send>>;
+type Answer = (u64, Response<Body>);
 
 /// The answers to the calls of a stream, in the order in which they are known.
 struct Answers {
-    asked: Fuse<Asked>,
+    /// `None` once it has ended.
+    asked: Option<Asked>,
+    /// Why it has ended, if it did not end well.
+    failed: Option<Status>,
     opened: Opened,
     /// Calls that wait for something. Each is a task of its own: many in one task would all be polled
-    /// in vain whenever tokio's budget for that task is spent.
-    in_flight: JoinSet<StreamCallsResponse>,
-    begun_in_a_row: usize,
+    /// in vain whenever tokio's budget for that task is spent. An answer keeps its place until it is
+    /// sent.
+    in_flight: JoinSet<Answer>,
 }
 
 impl Answers {
     /// Begins a call here, where most refusals are also ended; one that has to wait becomes a task.
-    fn begin(
-        &mut self,
-        asked: StreamCallsRequest,
-        cx: &mut Context<'_>,
-    ) -> Option<StreamCallsResponse> {
+    fn begin(&mut self, asked: StreamCallsRequest, cx: &mut Context<'_>) -> Option<Answer> {
         let mut call = Box::pin(self.opened.clone().answer(asked));
         match pin!(unconstrained(call.as_mut())).poll(cx) {
             Poll::Ready(answer) => Some(answer),
@@ -129,26 +129,31 @@ impl Stream for Answers {
         loop {
             // What was begun is ended before more is begun.
             if let Poll::Ready(Some(answer)) = this.in_flight.poll_join_next(cx) {
-                return Poll::Ready(Some(answer.map_err(|_| refusal::defect())));
+                return Poll::Ready(Some(answer.map(told).map_err(|_| refusal::defect())));
             }
+            let Some(asked) = &mut this.asked else {
+                return match this.in_flight.is_empty() {
+                    true => Poll::Ready(this.failed.take().map(Err)),
+                    false => Poll::Pending,
+                };
+            };
             if this.in_flight.len() >= MAX_CALLS_IN_FLIGHT {
                 return Poll::Pending;
             }
-            if this.begun_in_a_row >= MAX_BEGUN_IN_A_ROW {
-                this.begun_in_a_row = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match ready!(this.asked.poll_next_unpin(cx)) {
-                Some(asked) => {
-                    let asked = asked.map_err(refusal::or_unreadable)?;
-                    this.begun_in_a_row += 1;
+            // However much is asked, other work of the process has its turn.
+            let turn = ready!(poll_proceed(cx));
+            match ready!(asked.poll_next_unpin(cx)) {
+                Some(Ok(asked)) => {
+                    turn.made_progress();
                     if let Some(answer) = this.begin(asked, cx) {
-                        return Poll::Ready(Some(Ok(answer)));
+                        return Poll::Ready(Some(Ok(told(answer))));
                     }
                 }
-                None if this.in_flight.is_empty() => return Poll::Ready(None),
-                None => return Poll::Pending,
+                Some(Err(unreadable)) => {
+                    this.failed = Some(refusal::or_unreadable(unreadable));
+                    this.asked = None;
+                }
+                None => this.asked = None,
             }
         }
     }
@@ -164,26 +169,27 @@ struct Opened {
 }
 
 impl Opened {
-    async fn answer(self, asked: StreamCallsRequest) -> StreamCallsResponse {
+    async fn answer(self, asked: StreamCallsRequest) -> Answer {
         let call_id = asked.call_id;
         let request = self.request(asked);
-        if !self.rules.has_one_answer(request.uri().path()) {
-            return told(
-                call_id,
-                Status::unimplemented(NOT_OVER_A_STREAM).into_http(),
-            )
-            .await;
-        }
-        let Ok(answer) = self.calls.oneshot(request).await;
-        told(call_id, answer).await
+        let answered = AssertUnwindSafe(self.calls.oneshot(request)).catch_unwind();
+        // A defect in one call is not to end those beside it.
+        let answer = answered.await.map(|Ok(answer)| answer);
+        (
+            call_id,
+            answer.unwrap_or_else(|_| refusal::defect().into_http()),
+        )
     }
 
     fn request(&self, asked: StreamCallsRequest) -> Request<Body> {
         let message = Full::new(framed(&asked.request));
         let mut request = Request::new(Body::new(message));
         *request.method_mut() = Method::POST;
-        // A path that is none names no method.
-        *request.uri_mut() = Uri::try_from(format!("/{}", asked.method)).unwrap_or_default();
+        // What is no method of one answer becomes a path that names no method.
+        let path = Uri::try_from(format!("/{}", asked.method)).unwrap_or_default();
+        if self.rules.has_one_answer(path.path()) {
+            *request.uri_mut() = path;
+        }
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.extend(self.token.clone().map(|token| (AUTHORIZATION, token)));
@@ -204,18 +210,20 @@ impl Opened {
 }
 
 /// The answer as a message.
-async fn told(call_id: u64, answer: Response<Body>) -> StreamCallsResponse {
+fn told((call_id, answer): Answer) -> StreamCallsResponse {
     let (mut head, body) = answer.into_parts();
     let headers = &mut head.headers;
     let trace_id = text(headers, TRACE_ID_HEADER);
     let mut message = None;
     if code_of(headers) == Code::Ok {
-        match body.collect().await {
-            Ok(body) => {
+        // The one message is there with the head.
+        match body.collect().now_or_never() {
+            Some(Ok(body)) => {
                 headers.extend(body.trailers().cloned().unwrap_or_default());
                 message = unframed(body.to_bytes());
             }
-            Err(failed) => *headers = failed.into_http::<()>().into_parts().0.headers,
+            Some(Err(failed)) => *headers = failed.into_http::<()>().into_parts().0.headers,
+            None => {}
         }
     }
     let status = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok);
@@ -260,7 +268,7 @@ mod tests {
     use crate::{access_rules, server::Rule};
 
     const RULES: &[Rule] = access_rules! {
-        "a.Service" { Echo: Claims; Refused: Claims; Slow: Claims; Watch: Streams; }
+        "a.Service" { Echo: Claims; Refused: Claims; Slow: Claims; Broken: Claims; Watch: Streams; }
     };
 
     /// Echoes what it is asked, with the headers that came with it.
@@ -269,6 +277,10 @@ mod tests {
         if head.uri.path().ends_with("Refused") {
             let refusal = Refusal::after(Reason::QueueFull, Duration::from_secs(1));
             return Ok(refusal::to_status(&refusal).into_http());
+        }
+        assert!(!head.uri.path().ends_with("Broken"), "a defect");
+        if head.uri.path() == "/" {
+            return Ok(Status::unimplemented("no such method").into_http());
         }
         if head.uri.path().ends_with("Slow") {
             sleep(Duration::from_millis(100)).await;
@@ -378,6 +390,24 @@ mod tests {
             order.push(answers.message().await.unwrap().unwrap().call_id);
         }
         assert_eq!(order, [2, 3, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_defect_in_one_call_and_a_message_that_cannot_be_read_cost_no_other_its_answer() {
+        let (asking, mut answers, _) = stream_to(tower::service_fn(handle)).await;
+        asking.send(call(1, "Slow")).await.unwrap();
+        asking.send(call(2, "Broken")).await.unwrap();
+        let too_long = StreamCallsRequest {
+            request: vec![0; MAX_CALL_BYTES].into(),
+            ..call(3, "Echo")
+        };
+        asking.send(too_long).await.unwrap();
+        let broken = answers.message().await.unwrap().unwrap();
+        let code = Code::from_i32(broken.code);
+        assert_eq!((broken.call_id, code), (2, Code::Internal));
+        assert_eq!(answers.message().await.unwrap().unwrap().call_id, 1);
+        let unreadable = answers.message().await.unwrap_err();
+        assert_eq!(unreadable.code(), Code::InvalidArgument);
     }
 
     #[tokio::test]

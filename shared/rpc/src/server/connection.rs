@@ -15,8 +15,8 @@ use tower::{Service, ServiceExt as _};
 use super::listener::{Connection, ConnectionLimits};
 use crate::coalesced::{Coalesced, WRITE_INTERVAL};
 
-/// Calls in flight on one connection, and on one stream of calls; more wait at the client.
-pub(super) const MAX_CALLS_IN_FLIGHT: u32 = 2_000;
+/// Calls in flight on one connection; more wait at the client.
+const MAX_STREAMS_PER_CONNECTION: u32 = 2_000;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams a peer may open and reset before they were looked at; the guard against rapid resets. A caller whose deadlines pass together gives up all its calls at one moment, and several such crowds may pass while
 /// this process is too busy to look.
-const MAX_PENDING_RESETS: usize = 5 * MAX_CALLS_IN_FLIGHT as usize;
+const MAX_PENDING_RESETS: usize = 5 * MAX_STREAMS_PER_CONNECTION as usize;
 /// Frames in a connection's life that come late for a call that was refused or given up. They are ordinary, but each costs an answer.
 const MAX_LATE_FRAMES: usize = 1_000_000;
 
@@ -72,7 +72,7 @@ fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_CALLS_IN_FLIGHT)
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
         .max_header_list_size(MAX_HEADER_BYTES)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_LATE_FRAMES)

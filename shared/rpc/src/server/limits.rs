@@ -4,6 +4,8 @@ use super::{listener::MAX_CONNECTIONS, work::Work};
 const DEFAULT_CALLER_RATE_PER_SECOND: u32 = 50_000;
 /// Streams open at once unless another bound is set.
 const MAX_STREAMS: usize = 5_000;
+/// Streams of calls open at once. A backend needs a few.
+const MAX_CALL_STREAMS: usize = 1_000;
 /// Watches of health and reflection open at once, of all peers that show a certificate: one for each connection that there may be.
 const MAX_PROBE_STREAMS: usize = MAX_CONNECTIONS;
 /// The same of all strangers. They are tools and load balancers, which are few.
@@ -24,6 +26,7 @@ impl Default for Limits {
         };
         limits
             .at_most(Work::Streams, MAX_STREAMS)
+            .at_most(Work::CallStreams, MAX_CALL_STREAMS)
             .at_most(Work::ProbeStreams, MAX_PROBE_STREAMS)
             .at_most(Work::StrangerStreams, MAX_STRANGER_STREAMS)
     }

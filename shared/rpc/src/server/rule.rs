@@ -64,7 +64,7 @@ pub fn faults_of_rules(rules: &[Rule], services: &[&str]) -> Vec<String> {
     for (method, rules) in of_methods {
         let is_stream = streams.contains(&method);
         match rules[..] {
-            [rule] if (rule.work == Work::Streams) == is_stream => {}
+            [rule] if rule.work.is_stream() == is_stream => {}
             [_] => faults.push(format!("{method} has the places of another kind of work")),
             _ => faults.push(format!("{method} has {} rules", rules.len())),
         }

@@ -13,6 +13,8 @@ pub enum Work {
     Inner,
     /// Whatever is answered by a stream. It goes on for long and does little.
     Streams,
+    /// Streams of calls. What they carry counts as what it is.
+    CallStreams,
     /// Checks of health. Nobody can fill their places: each connection has few of its own.
     Probes,
     /// Watches of health, and reflection, of peers whose certificate names them.
@@ -22,13 +24,14 @@ pub enum Work {
 }
 
 impl Work {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Orders,
         Self::Claims,
         Self::Browsing,
         Self::Staff,
         Self::Inner,
         Self::Streams,
+        Self::CallStreams,
         Self::Probes,
         Self::ProbeStreams,
         Self::StrangerStreams,
@@ -37,7 +40,12 @@ impl Work {
 
     /// Whether it takes one of the places of all kinds together. A process that is full is not ill, and goes on with what it has told others that it follows.
     pub(super) fn counts_among_all(self) -> bool {
-        self != Self::Streams && !self.is_open()
+        !self.is_stream() && !self.is_open()
+    }
+
+    /// Whether it is answered by a stream, of those that need a token or a certificate.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Streams | Self::CallStreams)
     }
 
     /// Whether it is open to all.

@@ -11,7 +11,8 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use h2::{RecvStream, SendStream, client::ResponseFuture};
+use h2::{SendStream, client::ResponseFuture};
+use http::HeaderMap;
 use prost::Message as _;
 use tidegate_proto::gateway::v1::{StreamCallsRequest, StreamCallsResponse};
 use tidegate_rpc::frame::{PREFIX_BYTES, framed};
@@ -21,10 +22,11 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-use super::CALL_LIMIT;
+use super::{CALL_LIMIT, failed};
 
 /// Who waits for an answer, by the number of the call; `None` once the stream has ended.
-type Waiting = Mutex<Option<HashMap<u64, oneshot::Sender<StreamCallsResponse>>>>;
+type Waiting = Mutex<Option<HashMap<u64, Told>>>;
+type Told = oneshot::Sender<Result<StreamCallsResponse, Status>>;
 
 /// A call, and until when its caller waits.
 type Sending = (StreamCallsRequest, Instant);
@@ -45,12 +47,10 @@ impl CallStream {
         threads.spawn(send(asked, calls, Arc::clone(&waiting)));
         let taking = Arc::clone(&waiting);
         threads.spawn(async move {
-            let ended = match answers.await {
-                Ok(head) => take_in(head.into_body(), &taking).await,
-                Err(error) => Err(error),
-            };
-            // Whoever still waits hears that the stream is gone, however it ended.
-            drop((ended, held(&taking).take()));
+            let why = take_in(answers, &taking).await.err().unwrap_or_else(ended);
+            for told in held(&taking).take().unwrap_or_default().into_values() {
+                let _ = told.send(Err(why.clone()));
+            }
         });
         Self {
             outgoing,
@@ -75,7 +75,7 @@ impl CallStream {
         }
         let _forgets = Forgets(&self.waiting, call_id);
         self.outgoing.send((asked, until)).map_err(|_| ended())?;
-        let answer = answer.await.map_err(|_| ended())?;
+        let answer = answer.await.map_err(|_| ended())??;
         match Code::from_i32(answer.code) {
             Code::Ok => Ok(answer.response),
             code => {
@@ -96,8 +96,13 @@ async fn send(
     while let Some((mut call, until)) = asked.recv().await {
         let left = until.saturating_duration_since(Instant::now());
         if left < CALL_LIMIT / 2 {
-            if let Some(waiting) = &mut *held(&waiting) {
-                waiting.remove(&call.call_id);
+            let told = held(&waiting)
+                .as_mut()
+                .and_then(|waiting| waiting.remove(&call.call_id));
+            if let Some(told) = told {
+                let _ = told.send(Err(Status::unavailable(
+                    "the gateway takes no more for now",
+                )));
             }
             continue;
         }
@@ -116,6 +121,7 @@ async fn send(
             return;
         }
     }
+    let _ = calls.send_data(Bytes::new(), true);
 }
 
 /// Nobody waits any more once this is dropped.
@@ -129,9 +135,7 @@ impl Drop for Forgets<'_> {
     }
 }
 
-fn held(
-    waiting: &Waiting,
-) -> MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<StreamCallsResponse>>>> {
+fn held(waiting: &Waiting) -> MutexGuard<'_, Option<HashMap<u64, Told>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -139,11 +143,15 @@ fn ended() -> Status {
     Status::unavailable("the stream of calls ended")
 }
 
-async fn take_in(mut answers: RecvStream, waiting: &Waiting) -> Result<(), h2::Error> {
+/// Takes answers in until the stream ends, and tells why if it did not end well.
+async fn take_in(answers: ResponseFuture, waiting: &Waiting) -> Result<(), Status> {
+    let (head, mut answers) = answers.await.map_err(failed)?.into_parts();
+    refused(&head.headers)?;
     let mut taken = BytesMut::new();
     while let Some(piece) = answers.data().await {
-        let piece = piece?;
-        answers.flow_control().release_capacity(piece.len())?;
+        let piece = piece.map_err(failed)?;
+        let room = answers.flow_control().release_capacity(piece.len());
+        room.map_err(failed)?;
         taken.extend_from_slice(&piece);
         let mut waiting = held(waiting);
         while let Some(message) = next(&mut taken) {
@@ -154,11 +162,19 @@ async fn take_in(mut answers: RecvStream, waiting: &Waiting) -> Result<(), h2::E
             let told = waiting.as_mut();
             if let Some(told) = told.and_then(|waiting| waiting.remove(&answer.call_id)) {
                 // Its caller may have gone.
-                let _ = told.send(answer);
+                let _ = told.send(Ok(answer));
             }
         }
     }
-    Ok(())
+    let trailers = answers.trailers().await.map_err(failed)?;
+    refused(&trailers.unwrap_or_default())
+}
+
+fn refused(headers: &HeaderMap) -> Result<(), Status> {
+    match Status::from_header_map(headers) {
+        Some(status) if status.code() != Code::Ok => Err(status),
+        _ => Ok(()),
+    }
 }
 
 /// The next message that is there as a whole.
