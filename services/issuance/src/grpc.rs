@@ -25,6 +25,7 @@ use tidegate_proto::{
 use tidegate_rpc::{MAX_MESSAGE_BYTES, server::CallContext, wire};
 use tidegate_telemetry::of_item;
 use tidegate_types::{Lane, Lanes, Timestamp};
+use tokio::task::coop::unconstrained;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
@@ -78,6 +79,12 @@ impl IssuanceGrpc {
     }
 }
 
+/// The answers to the items of a batch. Once some have spent tokio's budget for the task, the others
+/// would be polled in vain again and again.
+async fn of_batch<T>(answers: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    unconstrained(join_all(answers)).await
+}
+
 /// A call whose items are of one lane.
 pub struct Batch {
     call: CallContext,
@@ -110,7 +117,7 @@ impl IssuanceService for IssuanceGrpc {
                     Err(error) => (Err(error), None),
                 }
             });
-            join_all(answers).await
+            of_batch(answers).await
         });
         let (outcomes, delays): (Vec<_>, Vec<_>) = answers.await?.into_iter().unzip();
         let (outcomes, now) = (outcomes.into_iter(), Timestamp::now_utc());
@@ -210,7 +217,7 @@ impl IssuanceService for IssuanceGrpc {
                     Err(error) => (Err(error), None),
                 }
             });
-            join_all(redeemed).await
+            of_batch(redeemed).await
         });
         let redeemed = redeemed.await?.into_iter();
         let now = Timestamp::now_utc();
@@ -233,7 +240,7 @@ impl IssuanceService for IssuanceGrpc {
                 let (request, least) = convert::release_request(item, &batch)?;
                 of_item(&traceparent, replica.release(request, least)).await
             });
-            join_all(released).await
+            of_batch(released).await
         });
         let results = released.await?.into_iter().map(convert::release_result);
         Ok(Response::new(ReleaseCouponsResponse {
