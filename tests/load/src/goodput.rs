@@ -38,6 +38,8 @@ const LOADS: [f64; 7] = [0.2, 0.5, BUSY_LOAD, 1.0, 2.0, 5.0, 10.0];
 /// so that the next one is never short of claims, and few enough to be refused nothing.
 const SHOPPERS_AT_THE_PEAK: u32 = 64;
 const PEAK: Timing = Timing::of_seconds(2, 10);
+/// So long that one stall of the disk does not decide.
+const MEASURED_SECONDS: u64 = 10;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -62,6 +64,9 @@ pub struct Options {
     /// The loads of that, as multiples of what a closed loop of claims with their orders reaches.
     #[arg(long, value_delimiter = ',', default_values_t = REAL_LOADS, requires = "real")]
     pub real_loads: Vec<f64>,
+    /// For how long the peak of that and each of its loads is measured.
+    #[arg(long, default_value_t = MEASURED_SECONDS, requires = "real", value_parser = clap::value_parser!(u64).range(2..=600))]
+    pub real_seconds: u64,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -94,7 +99,8 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
             (false, true) => continue,
         };
         suite.set_waiting_room(waiting_room).await?;
-        let staircase = Staircase::new(loads, per_second);
+        let measured = Duration::from_secs(MEASURED_SECONDS);
+        let staircase = Staircase::new(loads, per_second, measured);
         for crowd in crowds(options.at_once_share) {
             tell(&format!(
                 "Measuring a crowd that sends again {}, {} a waiting room.",

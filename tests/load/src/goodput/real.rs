@@ -31,7 +31,7 @@ use crate::{
 const ORDERS_PER_SLOT: u32 = 10_000;
 /// Commits are full with so many, and nobody has to queue.
 const SHOPPERS_AT_THE_PEAK: u32 = 1_000;
-const PEAK: Timing = Timing::of_seconds(3, 10);
+const WARM_UP: Duration = Duration::from_secs(3);
 /// As many as `deploy/local/run` starts.
 const REPLICAS: u16 = 2;
 /// How long it takes to choose a store.
@@ -49,18 +49,22 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
     let campaign_number = suite.campaign(CAMPAIGN_ID, STOCK).await?;
     suite.put_stores(ORDERS_PER_SLOT).await?;
     let caller = suite.caller_over_streams().await?;
-    let peak = measure_peak(&suite, &caller).await?;
+    let timing = Timing {
+        warm_up: WARM_UP,
+        measured: Duration::from_secs(options.real_seconds),
+    };
+    let peak = measure_peak(&suite, &caller, timing).await?;
     tell("Measuring bare answers.");
     let credentials = suite.stack.credentials();
     let echo = EchoProcess::start_over_streams(credentials, &suite.threads).await?;
-    let echo_us = echo.measure(SHOPPERS_AT_THE_PEAK, PEAK).await?;
+    let echo_us = echo.measure(SHOPPERS_AT_THE_PEAK, timing).await?;
     let echo_us = echo_us.processor.all_us_each();
     drop(echo);
     let per_second = peak.outcomes.per_second;
     tell(&format!(
         "The peak is {per_second:.0} claims with their orders a second. Letting the crowd come."
     ));
-    let staircase = Staircase::new(&options.real_loads, per_second);
+    let staircase = Staircase::new(&options.real_loads, per_second, timing.measured);
     let patience = Duration::from_secs(options.patience_seconds);
     let scene = Scene {
         orders_after: Some(ORDERS_AFTER),
@@ -81,14 +85,14 @@ pub async fn run(options: &Options, site: &Site) -> Result<()> {
 }
 
 /// What can be served by a closed loop, each of whom claims and orders.
-async fn measure_peak(suite: &Suite, caller: &Arc<Caller>) -> Result<Measured> {
+async fn measure_peak(suite: &Suite, caller: &Arc<Caller>, timing: Timing) -> Result<Measured> {
     tell("Measuring the peak of claims with their orders.");
     let errands = Errands {
         errand: Errand::Pair,
         caller: Arc::clone(caller),
         wallet: Arc::new(Wallet::default()),
     };
-    let crowd = suite.closed_loop(SHOPPERS_AT_THE_PEAK, PEAK)?;
+    let crowd = suite.closed_loop(SHOPPERS_AT_THE_PEAK, timing)?;
     let errand_of = move |place, visit| errands.clone().run(place, visit);
     let (measured, _) = crowd.run(errand_of, nothing).await?;
     measured.of_something("the suite at its peak")

@@ -23,9 +23,6 @@ use crate::{
 const WARM_UP: Duration = Duration::from_millis(1_500);
 /// A queue takes a while until as many give up as come.
 const WARM_UP_OVERLOADED: Duration = Duration::from_millis(3_500);
-/// As long at each load, for stalls of the disk come at each; and long enough that one of them does
-/// not decide.
-const MEASURED: Duration = Duration::from_secs(10);
 /// What comes when the flood is over, and for how long.
 const ORDINARY_LOAD: f64 = 0.5;
 const RECOVERY: Duration = Duration::from_secs(15);
@@ -56,7 +53,8 @@ pub struct Staircase {
 }
 
 impl Staircase {
-    pub fn new(loads: &[f64], peak_per_second: f64) -> Self {
+    /// Each load is `measured` for as long as any other, for stalls of the disk come at each.
+    pub fn new(loads: &[f64], peak_per_second: f64, measured: Duration) -> Self {
         let mut begins = Duration::ZERO;
         let steps = loads.iter().map(|&load| {
             let warm_up = if load < 1.0 {
@@ -68,7 +66,7 @@ impl Staircase {
             let step = Step {
                 load,
                 begins,
-                window: from..from + MEASURED,
+                window: from..from + measured,
             };
             begins = step.window.end;
             step
@@ -151,8 +149,8 @@ mod tests {
 
     #[test]
     fn steps_follow_each_other_without_a_gap_and_end_with_an_ordinary_load() {
-        let staircase = Staircase::new(&[0.5, 10.0], 100.0);
         let milliseconds = Duration::from_millis;
+        let staircase = Staircase::new(&[0.5, 10.0], 100.0, milliseconds(10_000));
         assert_eq!(
             staircase.steps[0].window,
             milliseconds(1_500)..milliseconds(11_500)
