@@ -188,8 +188,10 @@ impl BatchCall for PlaceCall {
         items: Arc<Vec<Pending<OrderInFlight>>>,
     ) -> Vec<Result<PlacedOrder, GatewayError>> {
         let here = wire::duration(self.permit_wait());
+        let claims_per_order = self.claims.claims_per_order();
         let message = || PlaceOrdersRequest {
             permit_wait: Some(here),
+            claims_per_order,
             lane: u32::from(lane.get()),
             lanes: u32::from(self.lanes.get()),
             items: items.iter().map(with_deadline).collect(),
@@ -203,6 +205,9 @@ impl BatchCall for PlaceCall {
             let permits = items.iter().map(|order| &order.item.permit);
             let took = permits.map(|permit| permit.answered(waited)).min();
             self.claims.orders_take(took.unwrap_or_default());
+            if answer.claims_per_order.is_normal() {
+                self.claims.claims_lead(answer.claims_per_order);
+            }
         }
         // Where order-intake answers nothing, what is known here has to do.
         let told = answer.as_ref().ok().and_then(|answer| answer.permit_wait);

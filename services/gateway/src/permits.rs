@@ -145,6 +145,16 @@ impl Permits {
         self.state().pace.orders_take(took, now());
     }
 
+    /// How many claims lead to one order, as far as is known here.
+    pub fn claims_per_order(&self) -> f64 {
+        self.state().pace.claims_per_order()
+    }
+
+    /// So many lead to one at all gateways.
+    pub fn claims_lead(&self, claims_per_order: f64) {
+        self.state().pace.claims_lead(claims_per_order, now());
+    }
+
     /// How long a call of the lane takes, as measured of late.
     pub fn call_time(&self, lane: Lane) -> Duration {
         self.state().windows.call_time(lane)

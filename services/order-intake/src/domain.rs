@@ -2,11 +2,11 @@
 
 mod draft;
 mod feed;
+mod gateway_means;
 mod opening;
 mod order;
 mod order_audit;
 mod page;
-mod permit_waits;
 mod retention;
 mod slots;
 mod store;
@@ -18,7 +18,7 @@ use tidegate_types::OutOfBounds;
 pub use tidegate_types::Area;
 
 pub use self::{
-    draft::*, feed::*, opening::*, order::*, order_audit::*, page::*, permit_waits::*,
+    draft::*, feed::*, gateway_means::*, opening::*, order::*, order_audit::*, page::*,
     retention::*, slots::*, store::*, timing::*, zone::*,
 };
 

@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status, service::Routes};
 use crate::{
     audit::Auditor,
     close::Closer,
-    domain::{PermitWaits, RetentionPeriod},
+    domain::{GatewayMeans, RetentionPeriod},
     error::{OrderIntakeError, Result},
     feed::Feed,
     metrics::Metrics,
@@ -44,8 +44,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) lanes: Lanes,
-    /// What gateways tell of how long orders wait there.
-    pub(crate) permit_waits: Arc<Mutex<PermitWaits>>,
+    /// How orders stand at all gateways.
+    pub(crate) gateway_means: Arc<Mutex<GatewayMeans>>,
     pub(crate) store: Store,
     pub(crate) placer: Placer,
     pub(crate) mover: Mover,

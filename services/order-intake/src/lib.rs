@@ -46,7 +46,7 @@ pub use grpc::RULES;
 use self::{
     audit::Auditor,
     close::Closer,
-    domain::{PermitWaits, RetentionPeriod},
+    domain::{GatewayMeans, RetentionPeriod},
     feed::Feed,
     finish::Finisher,
     grpc::{SERVICE_NAMES, Server, limits},
@@ -186,7 +186,7 @@ async fn start_use_cases(
     host.supervisor.start("measurer of the feed", measuring);
     Server {
         lanes,
-        permit_waits: Arc::new(Mutex::new(PermitWaits::new(Instant::now()))),
+        gateway_means: Arc::new(Mutex::new(GatewayMeans::new(Instant::now()))),
         feed,
         closer,
         auditor,

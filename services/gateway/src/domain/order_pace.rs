@@ -39,6 +39,8 @@ pub struct OrderPace {
     /// Those before them and new orders, the newest weighing most.
     claims: f64,
     orders: f64,
+    /// How many claims lead to one order at all gateways, and when that was told.
+    everywhere: Option<(f64, Instant)>,
     /// The same within about [`CATCH_UP`], and of how many seconds they are.
     claims_lately: f64,
     orders_lately: f64,
@@ -63,6 +65,7 @@ impl OrderPace {
             claims_just_now: 0.0,
             claims: 0.0,
             orders: 0.0,
+            everywhere: None,
             claims_lately: 0.0,
             orders_lately: 0.0,
             lately_seconds: 0.0,
@@ -134,9 +137,23 @@ impl OrderPace {
         self.per_second
     }
 
+    /// How many claims of this gateway led to one order of this gateway, which may be those of
+    /// others.
+    pub fn claims_per_order(&self) -> f64 {
+        (self.claims + GRANTED) / (self.orders + GRANTED)
+    }
+
+    /// So many lead to one at all gateways. By what is known here alone, a gateway that serves more
+    /// claims than the others, and no more orders, would take more and more.
+    pub fn claims_lead(&mut self, claims_per_order: f64, now: Instant) {
+        self.everywhere = Some((claims_per_order, now));
+    }
+
     fn orders_per_claim(&self) -> f64 {
-        let learned = (self.orders + GRANTED) / (self.claims + GRANTED);
-        learned.clamp(LEAST_ORDERS_PER_CLAIM, 1.0)
+        let is_of_late = |at| self.counted_at.saturating_duration_since(at) <= MOMENT;
+        let told = self.everywhere.filter(|(_, at)| is_of_late(*at));
+        let claims_each = told.map_or_else(|| self.claims_per_order(), |(claims, _)| claims);
+        claims_each.recip().clamp(LEAST_ORDERS_PER_CLAIM, 1.0)
     }
 
     fn most(&self) -> f64 {
@@ -184,24 +201,27 @@ impl OrderPace {
                     self.per_second = self.that_leads_to_orders(wait);
                 }
             }
-            (_, Some(since)) if since > MEMORY => {
+            (_, Some(since)) if since > MEMORY && !self.is_used() => {
                 self.found_at = None;
                 self.per_second = f64::INFINITY;
             }
-            (told, _) => {
+            (told, since) => {
                 // An outage is no crowd, after which claims may come no faster than orders can. It
                 // is over only when somebody says so.
                 if self.stood_still && told.is_some() {
                     self.per_second = self.per_second.max(self.safe());
                 }
-                // A pace that is not used says nothing of what a greater one would do.
-                if self.a_second(self.claims_lately) > self.per_second / 2.0 {
+                if self.is_used() {
                     let seconds = looked_for.min(MOMENT).as_secs_f64();
                     // What was done of late is found again sooner than what may be more.
                     let is_found_again = !self.stood_still && self.per_second < self.safe();
                     let times = if is_found_again { 3.0 } else { 1.0 };
                     let grown = self.per_second * GROWTH_PER_SECOND.powf(seconds * times);
-                    self.per_second = grown.min(self.most_tried()).max(self.per_second);
+                    // One that holds claims back is given up step by step: all who wait would come.
+                    let is_forgotten = since.is_some_and(|since| since > MEMORY);
+                    let most = Some(self.most_tried()).filter(|_| !is_forgotten);
+                    let most = most.unwrap_or(f64::INFINITY);
+                    self.per_second = grown.min(most).max(self.per_second);
                 }
             }
         }
@@ -233,6 +253,11 @@ impl OrderPace {
     /// Claims a second beyond which it is waited for what orders say: they come a moment later.
     fn most_tried(&self) -> f64 {
         (self.proven * GROWTH_PER_SECOND / self.orders_per_claim()).max(FIRST_WINDOW)
+    }
+
+    /// A pace that is not used says nothing of what a greater one would do.
+    fn is_used(&self) -> bool {
+        self.a_second(self.claims_lately) > self.per_second / 2.0
     }
 
     fn a_second(&self, lately: f64) -> f64 {

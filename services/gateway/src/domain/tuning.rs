@@ -25,10 +25,10 @@ pub const SOONEST_ASK: Duration = Duration::from_millis(250);
 pub const LATEST_ASK: Duration = Duration::from_secs(5);
 /// Nobody is told to ask later than this, however many wait.
 pub const MOST_SELDOM: Duration = Duration::from_secs(60);
-/// Asks that a gateway answers each second with an eightieth of one processor. Where others share
-/// the machine, each gateway counts all of its processors, and an ask costs its caller as much
-/// again.
-pub const ASKS_PER_PROCESSOR: f64 = 125.0;
+/// Asks that a gateway answers each second with a twentieth of one processor if each is a call of its
+/// own, and with a sixtieth over streams. Where others share the machine, each gateway counts all of
+/// its processors, and an ask costs its caller as much again.
+pub const ASKS_PER_PROCESSOR: f64 = 400.0;
 /// Orders that wait are to be caught up with in about this time.
 pub const CATCH_UP: Duration = Duration::from_secs(2);
 /// While no order waits, so many times as many claims are let through each second.

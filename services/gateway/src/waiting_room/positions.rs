@@ -140,7 +140,11 @@ impl WaitingRoom {
             _ if told > last => Some(Waiting::BehindStock { position: told }),
             _ => None,
         };
-        let ask_after = self.ask_after(&queue, asked, waits_for.is_some(), attempt.now.instant);
+        let asks = Asked {
+            able_per_second: snapshot.fastest_per_second(self.able_per_second()),
+            ..asked
+        };
+        let ask_after = self.ask_after(&queue, asks, waits_for.is_some(), attempt.now.instant);
         let why = waits_for.unwrap_or_else(|| {
             let wait = snapshot
                 .pace

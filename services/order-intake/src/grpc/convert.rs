@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::status::{refusal_of_rejection, to_item_refusal};
 use crate::{
     domain::{
-        Draft, FailureNote, FeedCursor, FeedFilter, Move, Order, OrderEvent, OrderId, OrderState,
-        PagePosition, PageSize, Rejection, Slot, StateKind, StoreOrdersQuery, to_microsecond,
+        AtGateways, Draft, FailureNote, FeedCursor, FeedFilter, Move, Order, OrderEvent, OrderId,
+        OrderState, PagePosition, PageSize, Rejection, Slot, StateKind, StoreOrdersQuery,
+        to_microsecond,
     },
     error::{OrderIntakeError, Result},
     feed::FeedPage,
@@ -26,6 +27,8 @@ use crate::{
 };
 
 const MAX_ITEMS: usize = 500;
+/// More say no more.
+const MAX_CLAIMS_PER_ORDER: f64 = 1_000.0;
 const NEVER: Timestamp = datetime!(9999-12-31 23:59:59 UTC);
 
 /// What a message asks for, unless some of its fields are out of bounds.
@@ -66,6 +69,16 @@ pub(super) struct PlaceItem {
     pub(super) traceparent: String,
     /// How long the caller waits for this item; `None`: as long as for the call.
     pub(super) patience: Option<Duration>,
+}
+
+/// How orders stand at the gateway that sends some. Each claim leads to one if it does not know.
+pub(super) fn at_gateway(request: &proto::PlaceOrdersRequest) -> AtGateways {
+    let claims = Some(request.claims_per_order).filter(|claims| claims.is_normal());
+    let claims = claims.map_or(1.0, |claims| claims.clamp(0.0, MAX_CLAIMS_PER_ORDER));
+    AtGateways {
+        permit_wait: request.permit_wait.and_then(wire::span).unwrap_or_default(),
+        claims_per_order: claims,
+    }
 }
 
 /// The lane and the items of a call. A bad item refuses itself only; a call for other lanes, or

@@ -12,7 +12,7 @@ use tidegate_proto::r#type::v1::Order;
 use tidegate_rpc::{server::CallContext, wire};
 use tidegate_telemetry::of_item;
 use tidegate_types::{ShopperId, Timestamp};
-use tokio::time::timeout_at;
+use tokio::{task::coop::unconstrained, time::timeout_at};
 use tonic::{Request, Response};
 
 use super::{
@@ -70,24 +70,27 @@ impl OrderIntakeService for Server {
         request: Request<PlaceOrdersRequest>,
     ) -> Answer<PlaceOrdersResponse> {
         let context = context_of(&request)?;
-        let mut request = request.into_inner();
-        let told = request.permit_wait.take().and_then(wire::span);
+        let request = request.into_inner();
+        let there = convert::at_gateway(&request);
         let (lane, items) = convert::place_items(request, self.lanes)?;
-        let waits = || {
-            let waits = self.permit_waits.lock();
-            waits.unwrap_or_else(PoisonError::into_inner)
+        let means = || {
+            let means = self.gateway_means.lock();
+            means.unwrap_or_else(PoisonError::into_inner)
         };
-        waits().tell(items.len(), told.unwrap_or_default(), Instant::now());
+        means().tell(items.len(), there, Instant::now());
         let placing = items
             .into_iter()
             .map(|item| self.place(item, context.deadline));
-        let outcomes = join_all(placing).await.into_iter();
+        // All are polled in vain again and again if tokio's budget for the task is spent by some.
+        let outcomes = unconstrained(join_all(placing)).await.into_iter();
         let result = |outcome| convert::place_result(outcome, &self.metrics);
         let results = outcomes.map(result).collect();
+        let everywhere = means().means();
         Ok(Response::new(PlaceOrdersResponse {
             results,
             queue_delay: Some(wire::duration(self.store.queue_delay(lane))),
-            permit_wait: Some(wire::duration(waits().mean())),
+            permit_wait: Some(wire::duration(everywhere.permit_wait)),
+            claims_per_order: everywhere.claims_per_order,
         }))
     }
 

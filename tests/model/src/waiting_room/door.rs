@@ -97,7 +97,7 @@ impl Simulation<'_> {
         let here = &mut self.gateways[gateway];
         let asked = Asked {
             position: here.snapshot.position(turn, now),
-            able_per_second: here.snapshot.able_per_second.max(here.able_per_second),
+            able_per_second: here.snapshot.fastest_per_second(here.able_per_second),
             latest: latest_ask(here.promises.total(), ASKS_PER_PROCESSOR * PROCESSORS),
         };
         let earliest = now + asked.ask_after(self.chance.share());

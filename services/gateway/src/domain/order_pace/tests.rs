@@ -83,6 +83,22 @@ fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
 }
 
 #[test]
+fn gateways_that_serve_unlike_many_claims_come_to_one_pace() {
+    let paces = [4, 1].map(|claims_each| {
+        let mut pace = OrderPace::unlimited(Instant::now());
+        let now = made(&mut pace, 500, claims_each, Instant::now());
+        pace.claims_lead(2.5, now + 2 * LOOK_EVERY);
+        stood(&mut pace, 500 * MS, now);
+        pace.per_second()
+    });
+    assert!((paces[0] / paces[1] - 1.0).abs() < 0.01, "{paces:?}");
+    assert!(
+        paces[0] > 2.0 * 500.0 * 0.8 * faded(2 * LOOK_EVERY),
+        "{paces:?}"
+    );
+}
+
+#[test]
 fn that_fewer_claims_lead_to_orders_than_before_is_learned_within_a_minute_and_not_at_once() {
     let mut pace = OrderPace::unlimited(Instant::now());
     let mut now = made(&mut pace, 1_000, 1, Instant::now());
@@ -146,6 +162,31 @@ fn once_no_queue_stands_a_pace_that_is_used_grows_each_second() {
     assert!(
         pace.per_second().is_infinite(),
         "what was found is forgotten"
+    );
+}
+
+#[test]
+fn a_pace_that_holds_claims_back_is_given_up_step_by_step() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let now = made(&mut pace, 1_000, 1, Instant::now());
+    let mut now = stood(&mut pace, 500 * MS, now);
+    let found = pace.per_second();
+    for _ in 0..40 {
+        let before = pace.per_second();
+        for _ in 0..1_000 {
+            now += MS;
+            while pace.may_serve(now) {
+                pace.serve();
+                pace.coupon_issued(now);
+            }
+        }
+        let step = pace.per_second() / before;
+        assert!(step < 1.3, "{step} within a second: {pace:?}");
+    }
+    let grown = pace.per_second() / found;
+    assert!(
+        grown > 5.0,
+        "{grown} after {MEMORY:?} in which no order waited"
     );
 }
 
