@@ -10,7 +10,7 @@ use super::{HeldCall, Moment, Queue, WaitingRoom, recent_claims::Held};
 use crate::{
     domain::{
         campaign::{Campaign, Issuing},
-        queue::{Asked, HELD_FOR, MAX_WAITING, Stage, Wait, ask_after_opening, latest_ask},
+        queue::{Asked, HELD_FOR, MAX_WAITING, Pace, Stage, Wait, ask_after_opening, latest_ask},
         ticket::{ClaimKey, Ticket},
         tuning::{MOMENT, SOONEST_ASK},
     },
@@ -122,6 +122,7 @@ impl WaitingRoom {
         let asked = Asked {
             position: snapshot.position(ticket.turn, attempt.now.instant),
             able_per_second: snapshot.able_per_second.max(self.able_per_second()),
+            fastest_per_second: snapshot.pace.map_or(0.0, Pace::fastest),
             latest: latest_ask(queue.promises(), self.0.most_asks_per_second),
         };
         let told = ticket
@@ -140,11 +141,7 @@ impl WaitingRoom {
             _ if told > last => Some(Waiting::BehindStock { position: told }),
             _ => None,
         };
-        let asks = Asked {
-            able_per_second: snapshot.fastest_per_second(self.able_per_second()),
-            ..asked
-        };
-        let ask_after = self.ask_after(&queue, asks, waits_for.is_some(), attempt.now.instant);
+        let ask_after = self.ask_after(&queue, asked, waits_for.is_some(), attempt.now.instant);
         let why = waits_for.unwrap_or_else(|| {
             let wait = snapshot
                 .pace
@@ -182,8 +179,10 @@ impl WaitingRoom {
             asked.ask_after(chance)
         };
         let budget = self.0.most_asks_per_second;
-        let most = asked.most_asks_per_second(budget, self.able_per_second());
-        queue.free_from(now + earliest, most) - now
+        match asked.most_asks_per_second(budget, self.able_per_second()) {
+            Some(most) => queue.free_from(now + earliest, most) - now,
+            None => earliest,
+        }
     }
 
     /// Holds a call until its turn comes, if it may be held, and tells how long at most.
@@ -295,6 +294,7 @@ impl WaitingRoom {
         let asked = Asked {
             position: at_door as u64,
             able_per_second: self.able_per_second(),
+            fastest_per_second: 0.0,
             latest: MOMENT,
         };
         let chance = rand::random::<f64>();

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_gateway::domain::{
-    queue::{Asked, HELD_FOR, Stage, Wait, latest_ask},
+    queue::{Asked, HELD_FOR, Pace, Stage, Wait, latest_ask},
     tuning::{ASKS_PER_PROCESSOR, SOONEST_ASK},
     wait_queue::{ARRIVALS_WAIT, Rank, TURNS_WAIT},
 };
@@ -97,13 +97,15 @@ impl Simulation<'_> {
         let here = &mut self.gateways[gateway];
         let asked = Asked {
             position: here.snapshot.position(turn, now),
-            able_per_second: here.snapshot.fastest_per_second(here.able_per_second),
+            able_per_second: here.snapshot.able_per_second.max(here.able_per_second),
+            fastest_per_second: here.snapshot.pace.map_or(0.0, Pace::fastest),
             latest: latest_ask(here.promises.total(), ASKS_PER_PROCESSOR * PROCESSORS),
         };
         let earliest = now + asked.ask_after(self.chance.share());
         let budget = ASKS_PER_PROCESSOR * PROCESSORS;
         let most = asked.most_asks_per_second(budget, here.able_per_second);
-        let after = here.promises.free_from(earliest, most) - now;
+        let back_at = most.map_or(earliest, |most| here.promises.free_from(earliest, most));
+        let after = back_at - now;
         if let Some(pace) = here
             .snapshot
             .pace

@@ -11,6 +11,8 @@ const OPENING: Duration = Duration::from_millis(800);
 const SHARE_AT_OPENING: f64 = 10.0;
 /// A call whose turn may come within this time is held until it does.
 pub const HELD_FOR: Duration = MOMENT;
+/// Who waits for 20 s asks about so often before its turn may come soon.
+const ASKS_PER_CLAIM: f64 = 3.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(3);
@@ -31,7 +33,7 @@ impl Pace {
         (is_known && slowest <= fastest).then_some(Self { slowest, fastest })
     }
 
-    pub(super) fn fastest(self) -> f64 {
+    pub fn fastest(self) -> f64 {
         self.fastest
     }
 }
@@ -61,8 +63,10 @@ impl Wait {
 pub struct Asked {
     /// Those ahead, and the one who asks.
     pub position: u64,
-    /// Turns that can come each second.
+    /// Turns that can come each second as windows are now.
     pub able_per_second: f64,
+    /// How many came each second at the fastest of late; windows may be as large again.
+    pub fastest_per_second: f64,
     /// When the last asks again.
     pub latest: Duration,
 }
@@ -70,8 +74,17 @@ pub struct Asked {
 impl Asked {
     /// How soon the turn comes as things are.
     pub fn soon(&self) -> Duration {
-        let seconds = self.position as f64 / self.able_per_second.max(1.0);
+        self.within(self.able_per_second)
+    }
+
+    fn within(&self, turns_per_second: f64) -> Duration {
+        let seconds = self.position as f64 / turns_per_second.max(1.0);
         Duration::from_secs_f64(seconds.min(MAX_WAIT_SECONDS))
+    }
+
+    /// Whether the turn may come before its holder would be called in time.
+    fn is_near(&self) -> bool {
+        self.soon() < 2 * HELD_FOR
     }
 
     /// Whether the turn could come while the call is held.
@@ -79,18 +92,21 @@ impl Asked {
         self.soon() < HELD_FOR
     }
 
-    /// How many may ask each second beside this one, of those that a gateway answers with its
-    /// budget, and of those whom it serves. Whoever may be served soon has a second budget, or
-    /// would come too late.
-    pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
-        let is_near = self.soon() < 2 * HELD_FOR;
-        served_per_second + if is_near { 2.0 * budget } else { budget }
+    /// How many may ask each second beside this one: as a gateway answers with its budget, and as
+    /// often as those whom it serves have to ask. No limit where the turn may come so soon that its
+    /// holder would be too late, and later ones would be called for it: there are only so many.
+    pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> Option<f64> {
+        (!self.is_near()).then_some(budget + ASKS_PER_CLAIM * served_per_second)
     }
 
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is
     /// told too late once is told in time the next; spread by `chance`, from 0 to 1.
     pub fn ask_after(&self, chance: f64) -> Duration {
-        let cannot_come = self.soon().saturating_sub(HELD_FOR);
+        let soon = match self.is_near() {
+            true => self.soon(),
+            false => self.within(self.able_per_second.max(self.fastest_per_second)),
+        };
+        let cannot_come = soon.saturating_sub(HELD_FOR);
         let ask_after = cannot_come.mul_f64(0.5 + 0.3 * chance);
         ask_after.clamp(SOONEST_ASK, self.latest)
     }
@@ -127,6 +143,7 @@ mod tests {
         Asked {
             position,
             able_per_second: 1_000.0,
+            fastest_per_second: 0.0,
             latest: latest_ask(20_000, 1_000.0),
         }
     }
@@ -151,6 +168,12 @@ mod tests {
         assert_eq!(asked(5_000).ask_after(0.0), 2 * SECOND);
         assert_eq!(asked(1_000_000).ask_after(0.0), 40 * SECOND);
         assert!(!asked(u64::MAX).may_be_held());
+        let was_faster = |position| Asked {
+            fastest_per_second: 2_500.0,
+            ..asked(position)
+        };
+        assert_eq!(was_faster(5_000).ask_after(0.0), SECOND / 2);
+        assert_eq!(was_faster(1_500).ask_after(0.0), SOONEST_ASK);
         assert_eq!(latest_ask(1_000, 1_000.0), LATEST_ASK);
         assert_eq!(latest_ask(1_000_000, 1_000.0), MOST_SELDOM);
     }
@@ -175,17 +198,20 @@ mod tests {
             let asked = Asked {
                 position,
                 able_per_second: 50.0,
+                fastest_per_second: 0.0,
                 latest: latest_ask(promises.total(), budget),
             };
             let most = asked.most_asks_per_second(budget, 50.0);
-            let back_at = promises.free_from(now + asked.ask_after(0.5), most);
+            let earliest = now + asked.ask_after(0.5);
+            let back_at = promises.free_from(earliest, most.unwrap());
             promises.add(Turn::first_of(Cohort::BEFORE_OPENING), back_at);
         }
         let mut left = promises.total();
         for seconds in 1..=180 {
             promises.end(Turn::FIRST, now + seconds * SECOND);
             let asks = left - promises.total();
-            assert!(asks < 900, "{asks} in one second");
+            // The budget, and three for each claim that is served.
+            assert!(asks <= 950, "{asks} in one second");
             left = promises.total();
         }
         assert_eq!(left, 0);

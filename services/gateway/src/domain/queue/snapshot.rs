@@ -97,13 +97,6 @@ impl Snapshot {
         self.clock + since.min(MAX_COUNTED_ON)
     }
 
-    /// The most turns that may come each second before one who is told so asks again: windows that
-    /// are small at present, `here` or at other gateways, may be as large again as they were of late.
-    pub fn fastest_per_second(&self, here: f64) -> f64 {
-        let of_late = self.pace.map_or(0.0, Pace::fastest);
-        self.able_per_second.max(here).max(of_late)
-    }
-
     pub fn stage(&self, turn: Turn) -> Stage {
         if turn < self.expired_before {
             Stage::Expired
