@@ -179,10 +179,8 @@ impl WaitingRoom {
             asked.ask_after(chance)
         };
         let budget = self.0.most_asks_per_second;
-        match asked.most_asks_per_second(budget, self.able_per_second()) {
-            Some(most) => queue.free_from(now + earliest, most) - now,
-            None => earliest,
-        }
+        let most = asked.most_asks_per_second(budget, self.able_per_second());
+        queue.free_from(now + earliest, most) - now
     }
 
     /// Holds a call until its turn comes, if it may be held, and tells how long at most.

@@ -104,8 +104,7 @@ impl Simulation<'_> {
         let earliest = now + asked.ask_after(self.chance.share());
         let budget = ASKS_PER_PROCESSOR * PROCESSORS;
         let most = asked.most_asks_per_second(budget, here.able_per_second);
-        let back_at = most.map_or(earliest, |most| here.promises.free_from(earliest, most));
-        let after = back_at - now;
+        let after = here.promises.free_from(earliest, most) - now;
         if let Some(pace) = here
             .snapshot
             .pace

@@ -13,6 +13,8 @@ const SHARE_AT_OPENING: f64 = 10.0;
 pub const HELD_FOR: Duration = MOMENT;
 /// Who waits for 20 s asks about so often before its turn may come soon.
 const ASKS_PER_CLAIM: f64 = 3.0;
+/// Those whose turns may come soon are few, unless the windows are thought to be far too large.
+const BUDGETS_OF_NEAR: f64 = 4.0;
 /// What joins ahead, serving and reporting may add to the longest wait.
 const LONGEST_WAIT_FACTOR: f64 = 1.5;
 const LONGEST_WAIT_MARGIN: Duration = Duration::from_secs(3);
@@ -93,10 +95,11 @@ impl Asked {
     }
 
     /// How many may ask each second beside this one: as a gateway answers with its budget, and as
-    /// often as those whom it serves have to ask. No limit where the turn may come so soon that its
-    /// holder would be too late, and later ones would be called for it: there are only so many.
-    pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> Option<f64> {
-        (!self.is_near()).then_some(budget + ASKS_PER_CLAIM * served_per_second)
+    /// often as those whom it serves have to ask. Where the turn may come soon its holder would be
+    /// too late, and later ones would be called for it: there the budget is several times as large.
+    pub fn most_asks_per_second(&self, budget: f64, served_per_second: f64) -> f64 {
+        let budgets = if self.is_near() { BUDGETS_OF_NEAR } else { 1.0 };
+        budgets * budget + ASKS_PER_CLAIM * served_per_second
     }
 
     /// When to ask again: after half of the time in which the turn cannot come, so that one who is
@@ -203,7 +206,7 @@ mod tests {
             };
             let most = asked.most_asks_per_second(budget, 50.0);
             let earliest = now + asked.ask_after(0.5);
-            let back_at = promises.free_from(earliest, most.unwrap());
+            let back_at = promises.free_from(earliest, most);
             promises.add(Turn::first_of(Cohort::BEFORE_OPENING), back_at);
         }
         let mut left = promises.total();
