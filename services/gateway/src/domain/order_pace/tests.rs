@@ -176,6 +176,7 @@ fn a_pace_that_holds_claims_back_is_given_up_step_by_step() {
         for _ in 0..1_000 {
             now += MS;
             while pace.may_serve(now) {
+                assert!(pace.per_second().is_finite(), "{pace:?}");
                 pace.serve();
                 pace.coupon_issued(now);
             }
