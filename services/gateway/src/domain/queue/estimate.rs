@@ -171,6 +171,10 @@ mod tests {
         assert_eq!(asked(5_000).ask_after(0.0), 2 * SECOND);
         assert_eq!(asked(1_000_000).ask_after(0.0), 40 * SECOND);
         assert!(!asked(u64::MAX).may_be_held());
+        // Those whose turns may come within two seconds have several budgets.
+        for (position, most) in [(1_900, 430.0), (2_100, 130.0)] {
+            assert_eq!(asked(position).most_asks_per_second(100.0, 10.0), most);
+        }
         let was_faster = |position| Asked {
             fastest_per_second: 2_500.0,
             ..asked(position)
