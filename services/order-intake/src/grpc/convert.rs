@@ -381,6 +381,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_gateway_does_not_know_counts_as_an_order_for_each_claim_and_nonsense_spoils_no_mean()
+    {
+        for (told, counts_as) in [
+            (0.0, 1.0),
+            (f64::NAN, 1.0),
+            (f64::INFINITY, 1.0),
+            (-3.0, 0.0),
+            (0.7, 0.7),
+            (1e9, MAX_CLAIMS_PER_ORDER),
+        ] {
+            let request = proto::PlaceOrdersRequest {
+                claims_per_order: told,
+                ..proto::PlaceOrdersRequest::default()
+            };
+            let there = at_gateway(&request);
+            assert_eq!(there.claims_per_order, counts_as, "{told}");
+            assert_eq!(there.permit_wait, Duration::ZERO);
+        }
+    }
+
+    #[test]
     fn states_have_the_names_and_numbers_of_the_contract() {
         for number in -1..1_000 {
             let name = StateKind::numbered(number).map(StateKind::name);
