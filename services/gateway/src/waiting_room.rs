@@ -4,12 +4,15 @@
 //! has come, and a promise to come back, four bytes long, says that somebody waits.
 
 mod decode;
+mod handed_over;
+mod holds;
 mod positions;
 mod queue;
 mod recent_claims;
 mod reports;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     collections::HashMap,
@@ -21,7 +24,8 @@ use arc_swap::ArcSwap;
 use tidegate_types::{CampaignNumber, Keyring, Timestamp, Violations};
 use tokio::{sync::watch, time::timeout};
 
-pub use positions::{ClaimAttempt, HeldStream, QueuePosition};
+pub use holds::HeldStream;
+pub use positions::{ClaimAttempt, QueuePosition};
 pub use queue::{HeldCall, Queue};
 pub use reports::Reporter;
 
