@@ -31,7 +31,8 @@ impl DetachedWork {
 
     /// Starts work for which nobody waits here.
     pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(work.with_current_context());
+        // On the heap, or all of it would be copied at each step on its way into the task.
+        self.0.spawn(Box::pin(work).with_current_context());
     }
 
     /// Waits until all of it has ended, once no more of it is begun.

@@ -5,7 +5,7 @@ use tidegate_proto::order_intake::v1::{
 };
 use tonic::{Request, Response};
 
-use super::{Answer, Answers, Server, convert};
+use super::{Answer, Answers, Server, convert::feed as convert};
 
 #[tonic::async_trait]
 impl FeedService for Server {

@@ -17,7 +17,10 @@ use tonic::{Request, Response};
 
 use super::{
     Answer, Answers, Server, check_shopper, check_unbound, context_of,
-    convert::{self, PlaceItem},
+    convert::{
+        self,
+        placing::{self, PlaceItem},
+    },
     for_work_here,
 };
 use crate::{
@@ -33,7 +36,8 @@ impl Server {
         let asked = patience.map_or(call_deadline, |patience| call_deadline.min(patience));
         let deadline = for_work_here(asked)?;
         let placer = self.placer.clone();
-        let placing = placer.place(item.draft, item.suggest_stores, deadline);
+        // On the heap, because it is large and is handed on several times before it runs.
+        let placing = Box::pin(placer.place(item.draft, item.suggest_stores, deadline));
         let placing = of_item(&item.traceparent, placing);
         // The work answers PENDING at its deadline, which lies before that of the caller by the
         // margin of a hop.
@@ -71,19 +75,19 @@ impl OrderIntakeService for Server {
     ) -> Answer<PlaceOrdersResponse> {
         let context = context_of(&request)?;
         let request = request.into_inner();
-        let there = convert::at_gateway(&request);
-        let (lane, items) = convert::place_items(request, self.lanes)?;
+        let there = placing::at_gateway(&request);
+        let (lane, items) = placing::place_items(request, self.lanes)?;
         let means = || {
             let means = self.gateway_means.lock();
             means.unwrap_or_else(PoisonError::into_inner)
         };
         means().tell(items.len(), there, Instant::now());
-        let placing = items
+        let answers = items
             .into_iter()
             .map(|item| self.place(item, context.deadline));
         // All are polled in vain again and again if tokio's budget for the task is spent by some.
-        let outcomes = unconstrained(join_all(placing)).await.into_iter();
-        let result = |outcome| convert::place_result(outcome, &self.metrics);
+        let outcomes = unconstrained(join_all(answers)).await.into_iter();
+        let result = |outcome| placing::place_result(outcome, &self.metrics);
         let results = outcomes.map(result).collect();
         let everywhere = means().means();
         Ok(Response::new(PlaceOrdersResponse {
