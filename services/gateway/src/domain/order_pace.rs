@@ -18,6 +18,8 @@ const LEAST_SECONDS: f64 = 0.1;
 const SLOW: Duration = TARGET_DELAY.saturating_mul(2);
 /// Fewer orders than this a claim are not believed.
 const LEAST_ORDERS_PER_CLAIM: f64 = 0.1;
+/// What was done of late is found again so many times as fast as what may be more.
+const FOUND_AGAIN: f64 = 3.0;
 
 /// The pace at which claims may be served, by what orders had to wait. Without a limit until a
 /// queue of them stood.
@@ -213,9 +215,8 @@ impl OrderPace {
                 }
                 if self.is_used() {
                     let seconds = looked_for.min(MOMENT).as_secs_f64();
-                    // What was done of late is found again sooner than what may be more.
                     let is_found_again = !self.stood_still && self.per_second < self.safe();
-                    let times = if is_found_again { 3.0 } else { 1.0 };
+                    let times = if is_found_again { FOUND_AGAIN } else { 1.0 };
                     let grown = self.per_second * GROWTH_PER_SECOND.powf(seconds * times);
                     // One that holds claims back is given up step by step: all who wait would come.
                     let is_forgotten = since.is_some_and(|since| since > MEMORY);
