@@ -1,6 +1,6 @@
 //! One commit for many callers.
 //!
-//! A queue has one writer with one connection of its own. While one batch commits, the next one gathers: no timer delays anybody, and batches grow with the load. A batch whose connection broke is
+//! A queue has one writer with one connection of its own. While one batch commits, the next one gathers, and what other tasks are ready to hand in comes along: no timer delays anybody, and batches grow with the load. A batch whose connection broke is
 //! committed again over a new one, because the statement finds by its keys what the first attempt did; nobody is told "failed" for something that may have been committed.
 
 mod commit_time;

@@ -1,5 +1,6 @@
 //! Claims: each is answered once and for ever, and never beyond the stock.
 
+mod batches;
 mod connections;
 mod fences;
 mod history;

@@ -4,6 +4,7 @@ use tidegate_telemetry::{Batch, TraceContext};
 use tidegate_types::{Lane, Lanes, PerLane};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
+    task::yield_now,
     time::timeout_at,
 };
 use tracing::info_span;
@@ -59,8 +60,9 @@ type Entry<B> = (
 
 /// Gathers items of many callers into one call a lane.
 ///
-/// While calls of a lane are in flight, the next items gather; nothing waits for a timer. An item
-/// that was sent goes on when its caller hangs up, because it may have been committed already.
+/// While calls of a lane are in flight, the next items gather, and what other tasks are ready to hand
+/// in comes along; nothing waits for a timer. An item that was sent goes on when its caller hangs up,
+/// because it may have been committed already.
 pub struct LaneBatches<B: BatchCall> {
     senders: Arc<PerLane<mpsc::Sender<Entry<B>>>>,
 }
@@ -132,9 +134,17 @@ async fn run_lane<B: BatchCall>(
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        let mut taken = Vec::new();
-        if entries.recv_many(&mut taken, MAX_ITEMS_PER_CALL).await == 0 {
+        let Some(first) = entries.recv().await else {
             return;
+        };
+        // A task that was just woken runs before the others. What those are ready to hand in comes
+        // along; where there are none, no time is lost.
+        yield_now().await;
+        let mut taken = vec![first];
+        while taken.len() < MAX_ITEMS_PER_CALL
+            && let Ok(next) = entries.try_recv()
+        {
+            taken.push(next);
         }
         let call = call.clone();
         tokio::spawn(async move {
@@ -257,6 +267,31 @@ mod tests {
             assert_eq!(caller.await.unwrap(), Ok(item));
         }
         assert_eq!(*recorder.sizes.lock().unwrap(), [1, 4]);
+    }
+
+    /// On a worker of its own, as services run: there a task that is woken goes before the others.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn items_that_are_ready_at_one_time_go_in_one_call() {
+        let (recorder, lane, batches) = started();
+        // Until the gatherer waits.
+        sleep(50 * MS).await;
+        let all_at_once = tokio::spawn(async move {
+            for item in 1..=8 {
+                let batches = batches.clone();
+                tokio::spawn(async move {
+                    let answered = batches.submit(lane, pending(&Arc::new(item)));
+                    answered.await.unwrap();
+                });
+            }
+        });
+        all_at_once.await.unwrap();
+        let is_sent = async {
+            while recorder.sizes.lock().unwrap().is_empty() {
+                sleep(MS).await;
+            }
+        };
+        timeout(10_000 * MS, is_sent).await.unwrap();
+        assert_eq!(*recorder.sizes.lock().unwrap(), [8]);
     }
 
     #[tokio::test(start_paused = true)]
