@@ -43,8 +43,8 @@ const MEASURED_SECONDS: u64 = 10;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How long a shopper waits for the coupon; who is told that the shortest wait is more than
-    /// half of what is left of that gives the place up.
+    /// How long a shopper waits for the coupon, and again for the order. A claim says half of what is
+    /// left of it, so that who would wait longer is told so at once.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=600))]
     pub patience_seconds: u64,
     /// Of the second and the third crowd, the share that sends again at once, without a ticket,
