@@ -1,5 +1,5 @@
-//! What the waiting room promises, where no machine here can go: from 150 claims a second to
-//! 100,000, with 1 to 20 gateways.
+//! What the waiting room promises, in virtual time: where 150 to 10,000 claims a second can be
+//! served and up to 20,000 come, with one and two gateways.
 
 // All of it is test code.
 #![allow(clippy::unwrap_used)]
