@@ -1,5 +1,5 @@
-//! What the waiting room promises, in virtual time: where 150 to 10,000 claims a second can be
-//! served and up to 20,000 come, with one and two gateways.
+//! What the waiting room promises, in virtual time: where 150 to 100,000 claims a second can be
+//! served, with 1 to 200 gateways.
 
 // All of it is test code.
 #![allow(clippy::unwrap_used)]
@@ -61,6 +61,20 @@ fn the_line_is_flat_however_many_more_come_than_can_be_served() {
 }
 
 #[test]
+fn the_line_is_as_flat_with_many_gateways() {
+    for gateways in [20, 200] {
+        let outcome = run(&Scenario {
+            gateways,
+            lanes: 8,
+            ..flood(10_000.0, 2.0)
+        });
+        let (flat, kept) = (goodput(&outcome, 10_000.0), estimates_kept(&outcome));
+        assert!(flat >= 0.97, "{flat} with {gateways} gateways");
+        assert!(kept >= 0.9, "{kept} of the estimates, {gateways} gateways");
+    }
+}
+
+#[test]
 fn below_what_can_be_served_nobody_waits() {
     let outcome = run(&flood(2_000.0, 0.8));
     assert_eq!((outcome.waits.len(), outcome.asks), (0, 0));
@@ -112,6 +126,18 @@ fn an_opening_goes_as_fast_as_the_windows_allow_at_once() {
         ..flood(10_000.0, 0.05)
     });
     assert!(outcome.wait(1.0) < 2.5, "{}", outcome.wait(1.0));
+}
+
+#[test]
+fn a_million_who_wait_are_served_in_hardly_more_than_the_time_it_takes() {
+    let outcome = run(&Scenario {
+        seconds: 12,
+        gateways: 20,
+        lanes: 8,
+        early: 1_000_000,
+        ..flood(100_000.0, 0.05)
+    });
+    assert!(outcome.wait(0.99) < 10.5, "{}", outcome.wait(0.99));
 }
 
 #[test]

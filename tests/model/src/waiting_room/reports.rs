@@ -16,6 +16,20 @@ use super::simulation::{Event, ON_THE_WAY, REPORT_EVERY, Simulation, timestamp};
 impl Simulation<'_> {
     pub(super) fn report(&mut self, gateway: usize) {
         self.plan(self.now + REPORT_EVERY, Event::Reports { gateway });
+        self.tell_quota(gateway);
+    }
+
+    /// While those who came early wait, all have told quota what they can take, and have heard it.
+    pub(super) fn know_each_other(&mut self) {
+        for _ in 0..2 {
+            for gateway in 0..self.scenario.gateways {
+                self.tell_quota(gateway);
+                self.hear(gateway);
+            }
+        }
+    }
+
+    fn tell_quota(&mut self, gateway: usize) {
         let now = self.instant();
         let here = &mut self.gateways[gateway];
         let watermark = here.snapshot.watermark;

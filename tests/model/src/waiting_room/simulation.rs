@@ -207,6 +207,9 @@ impl<'a> Simulation<'a> {
             let back_at = after.as_secs_f64();
             self.promise(gateway, shopper, back_at);
         }
+        if self.scenario.early > 0 {
+            self.know_each_other();
+        }
     }
 
     fn newcomer(&mut self, turn: Turn, returns: bool, waits: bool) -> Shopper {
