@@ -220,7 +220,7 @@ impl Claims {
             Ok(issued) => Ok(Outcome::Issued(issued)),
             Err(met) => self
                 .waiting_room
-                .turn_met(attempt, ticket, met, self.permits.turns_waiting())
+                .turn_not_served(attempt, ticket, met, self.permits.turns_waiting())
                 .map(Outcome::Queued),
         }
     }

@@ -312,7 +312,7 @@ fn a_turn_that_finds_no_permit_stays_away_for_longer_where_many_wait_at_the_door
     room.0.able_per_second.store(able, Ordering::Relaxed);
     let ticket = room.queue_up(claim.attempt(), None).unwrap().ticket;
     let away = |at_door| {
-        let met = room.turn_met(claim.attempt(), ticket, GatewayError::Full, at_door);
+        let met = room.turn_not_served(claim.attempt(), ticket, GatewayError::Full, at_door);
         met.unwrap().ask_after
     };
     for _ in 0..20 {
@@ -326,7 +326,7 @@ fn a_turn_that_finds_no_permit_is_kept_and_one_that_is_refused_for_good_is_not()
     let (room, claim) = (room(), Claim::of("ann", "r-1"));
     apply(&room, told(0, 10));
     let ticket = room.queue_up(claim.attempt(), None).unwrap().ticket;
-    let met = |error| room.turn_met(claim.attempt(), ticket, error, 0);
+    let met = |error| room.turn_not_served(claim.attempt(), ticket, error, 0);
     let kept = met(GatewayError::Full).unwrap();
     assert_eq!(kept.why, Waiting::ForServing);
     assert_eq!(queue(&room).promises(), 1, "it comes back");

@@ -39,7 +39,7 @@ impl WaitingRoom {
 
     /// What becomes of a ticket whose turn has come and whose claim was not served. Where that is
     /// no verdict on the claim the turn is kept, so that its holder only has to come back.
-    pub fn turn_met(
+    pub fn turn_not_served(
         &self,
         attempt: ClaimAttempt<'_>,
         mut ticket: Ticket,

@@ -20,7 +20,7 @@ impl Simulation<'_> {
     }
 
     /// While those who came early wait, all have told quota what they can take, and have heard it.
-    pub(super) fn know_each_other(&mut self) {
+    pub(super) fn report_before_opening(&mut self) {
         for _ in 0..2 {
             for gateway in 0..self.scenario.gateways {
                 self.tell_quota(gateway);

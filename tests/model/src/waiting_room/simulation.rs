@@ -208,7 +208,7 @@ impl<'a> Simulation<'a> {
             self.promise(gateway, shopper, back_at);
         }
         if self.scenario.early > 0 {
-            self.know_each_other();
+            self.report_before_opening();
         }
     }
 
