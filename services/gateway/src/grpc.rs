@@ -2,6 +2,7 @@
 
 mod claim_service;
 pub mod convert;
+mod faces;
 mod order_service;
 pub mod status;
 mod wallet_service;
@@ -15,9 +16,10 @@ use tidegate_rpc::{
 use tidegate_types::ShopperId;
 use tonic::Request;
 
-pub use claim_service::ClaimGrpc;
-pub use order_service::OrderGrpc;
-pub use wallet_service::WalletGrpc;
+use claim_service::ClaimGrpc;
+pub use faces::Faces;
+use order_service::OrderGrpc;
+use wallet_service::WalletGrpc;
 
 use crate::{error::GatewayError, rate_limits::ShopperLimits};
 

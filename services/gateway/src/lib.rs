@@ -26,10 +26,6 @@ use std::{
 };
 
 use tidegate_auth::Identity;
-use tidegate_proto::gateway::v1::{
-    claim_service_server::ClaimServiceServer, order_service_server::OrderServiceServer,
-    wallet_service_server::WalletServiceServer,
-};
 use tidegate_rpc::{
     client::{BatchCall, LaneBatches, Replicas},
     server::{AccessRules, Limits, Work},
@@ -37,33 +33,27 @@ use tidegate_rpc::{
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::Timestamp;
 use tokio::sync::watch;
-use tonic::service::Routes;
 
 use crate::{
     campaign_owner::CampaignOwner,
     campaigns::Campaigns,
     claims::{Claims, IssueCall},
-    concurrency_limits::{ConcurrencyLimit, ShopperStreams},
+    concurrency_limits::ConcurrencyLimit,
     config::Config,
     coupon_holders::CouponHolders,
     domain::order_waits::OrderWaits,
-    grpc::{ClaimGrpc, OrderGrpc, WalletGrpc},
+    grpc::Faces,
     limit_reached::LimitReached,
     metrics::{GatewayMetrics, QueueMetrics},
     orders::{Orders, PlaceCall},
     permits::Permits,
-    rate_limits::ShopperLimits,
     waiting_room::{Reporter, WaitingRoom},
     wallet::Wallet,
 };
 
-/// A shopper's request is small; larger ones are refused unread.
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// Of all calls in flight, claims take at most this share, most of them to be told their position:
 /// orders always find a permit.
 const MAX_SHARE_OF_CLAIMS: f64 = 0.75;
-/// A shopper follows its claims on a few devices at once.
-const MAX_STREAMS_PER_SHOPPER: usize = 4;
 /// At the end, a report that was in flight and one with what came after it.
 const LAST_REPORTS: u64 = 2;
 
@@ -116,10 +106,12 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         read_limit,
     };
     let limits = limits(&config);
-    let routes = routes(&config, &host, metrics, orders, claims, wallet);
+    let faces = Faces::new(&config, &host, metrics, (orders, claims, wallet));
+    let of_streams = faces.handlers();
     let service = Service {
         names: grpc::SERVICES,
-        routes: Box::new(routes),
+        routes: Box::new(|routes| faces.add_to(routes)),
+        of_streams: Some(of_streams),
         access: AccessRules::with_tokens(grpc::RULES, tokens, None).limited(limits),
         max_in_flight: config.max_in_flight,
         database: None,
@@ -197,46 +189,6 @@ fn start_gatherers<C: BatchCall + Clone>(
         host.supervisor.start(name, gathering);
     }
     batches
-}
-
-/// Puts the use cases behind their services.
-fn routes(
-    config: &Config,
-    host: &Host,
-    metrics: GatewayMetrics,
-    orders: Orders,
-    claims: Claims,
-    wallet: Wallet,
-) -> impl FnOnce(Routes) -> Routes + Send + use<> {
-    let shopper_limits = Arc::new(ShopperLimits::new(config.shopper_rate_per_second));
-    let claims = ClaimServiceServer::new(ClaimGrpc {
-        claims,
-        watch_limit: ConcurrencyLimit::new(config.max_claim_watches),
-        shopper_streams: ShopperStreams::new(MAX_STREAMS_PER_SHOPPER),
-        shopper_limits: Arc::clone(&shopper_limits),
-        stop: host.stop.clone(),
-        metrics: metrics.clone(),
-    })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let wallet = WalletServiceServer::new(WalletGrpc {
-        wallet,
-        shopper_limits: Arc::clone(&shopper_limits),
-        metrics: metrics.clone(),
-    })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let orders = OrderServiceServer::new(OrderGrpc {
-        orders,
-        watch_limit: ConcurrencyLimit::new(config.max_watches),
-        shopper_limits,
-        metrics,
-    })
-    .max_decoding_message_size(MAX_REQUEST_BYTES);
-    |routes| {
-        routes
-            .add_service(claims)
-            .add_service(wallet)
-            .add_service(orders)
-    }
 }
 
 fn limits(config: &Config) -> Limits {

@@ -107,6 +107,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let service = Service {
         names: grpc::SERVICES,
         routes: Box::new(|routes| grpc::add(routes, grpc)),
+        of_streams: None,
         access: AccessRules::with_tokens(grpc::RULES, tokens, Some(Identity::Staff))
             .limited(grpc::limits(config.max_in_flight)),
         max_in_flight: config.max_in_flight,

@@ -119,6 +119,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let service = Service {
         names: SERVICE_NAMES,
         routes: Box::new(move |routes| server.add_to(routes)),
+        of_streams: None,
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff))
             .limited(limits(MAX_CALLS_IN_FLIGHT)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,

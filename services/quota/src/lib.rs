@@ -62,12 +62,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let database = check_database(&config).await?;
     let tokens = Arc::new(TokenVerifier::load(config.tokens)?);
     let stop = host.stop.clone();
+    let issuance = find_issuance(config.issuance_addresses, &mut host).await;
     let tasks = &mut host.supervisor;
     tasks.start("token key reloader", Arc::clone(&tokens).keep_fresh());
-    let (addresses, tls) = (config.issuance_addresses, Arc::clone(&host.tls));
-    let (replicas, resolver) = Replicas::find(addresses, Identity::Issuance, tls).await;
-    tasks.start("resolver of issuance", resolver);
-    let issuance = IssuanceClient::new(replicas);
 
     let store = Store::new(config.database.pool(FOREGROUND_CONNECTIONS));
     let (watch, poller) = Watch::new(store.clone(), stop.clone());
@@ -119,6 +116,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     let service = Service {
         names: grpc::SERVICE_NAMES,
         routes: Box::new(move |routes| grpc::add(routes, use_cases)),
+        of_streams: None,
         access: AccessRules::with_tokens(RULES, tokens, Some(Identity::Staff)),
         max_in_flight: MAX_CALLS_IN_FLIGHT,
         database: Some(database),
@@ -130,6 +128,13 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         }),
     };
     Ok((service, host))
+}
+
+async fn find_issuance(addresses: Vec<String>, host: &mut Host) -> IssuanceClient {
+    let tls = Arc::clone(&host.tls);
+    let (replicas, resolver) = Replicas::find(addresses, Identity::Issuance, tls).await;
+    host.supervisor.start("resolver of issuance", resolver);
+    IssuanceClient::new(replicas)
 }
 
 /// Makes sure that the database can be used; how it is, for staff who ask.

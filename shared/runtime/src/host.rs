@@ -2,8 +2,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tidegate_auth::{Identity, PeerRequirement, TlsIdentity};
 use tidegate_rpc::server::{
-    AccessRules, CallLayer, CallMetrics, CallPolicy, DatabaseLook, Listener, ReplicaStatus, serve,
-    standard_routes,
+    AccessRules, CallHandlers, CallLayer, CallMetrics, CallPolicy, DatabaseLook, Listener,
+    ReplicaStatus, serve, standard_routes,
 };
 use tidegate_telemetry::Registry;
 use tidegate_types::Timestamp;
@@ -43,6 +43,8 @@ pub struct Service {
     pub names: &'static [&'static str],
     /// Adds its gRPC services.
     pub routes: Box<dyn FnOnce(Routes) -> Routes + Send>,
+    /// What answers calls that come over streams, if they may.
+    pub of_streams: Option<CallHandlers>,
     /// Who may call what.
     pub access: AccessRules,
     /// Calls in flight at once.
@@ -128,7 +130,7 @@ impl Host {
         let mut server = tokio::spawn(serve(
             listener,
             tls,
-            CallLayer::new(policy),
+            CallLayer::new(policy).with_streams(service.of_streams),
             (service.routes)(routes.add_service(status.into_server())),
             stop_accepting.clone(),
         ));

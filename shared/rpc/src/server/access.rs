@@ -4,14 +4,20 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, Response};
 use tidegate_auth::{Caller, Identity, TokenVerifier};
 use tidegate_types::{Reason, Refusal};
-use tonic::{Status, body::Body};
+use tonic::Status;
 
 use super::{
-    call::Call, caller_rates::CallerRates, concern::Concern, limits::Limits, ready::ReadyRefusal,
-    rule::Rule, spans, status, work::Work,
+    answer::Answer,
+    call::{Call, Incoming},
+    caller_rates::CallerRates,
+    concern::Concern,
+    limits::Limits,
+    ready::ReadyRefusal,
+    rule::Rule,
+    spans, status,
+    work::Work,
 };
 use crate::refusal::{self, ASKED_TOO_OFTEN};
 
@@ -71,17 +77,17 @@ impl AccessControl {
 impl Concern for AccessControl {
     type Open = ();
 
-    fn begin(&self, call: &mut Call) -> Result<(), Box<Response<Body>>> {
+    fn begin<I: Incoming>(&self, call: &Call<I>) -> Result<(), Box<I::Answer>> {
         let answer = match &call.access {
             Access::ToService | Access::ToCaller(_) | Access::ToAll => return Ok(()),
             Access::TooOften => self.too_often.answer(),
-            Access::Refused(refusal) => refusal::to_status(refusal).into_http(),
-            Access::NoSuchMethod => Status::unimplemented(NO_SUCH_METHOD).into_http(),
+            Access::Refused(refusal) => I::Answer::of(refusal::to_status(refusal)),
+            Access::NoSuchMethod => I::Answer::of(Status::unimplemented(NO_SUCH_METHOD)),
         };
         Err(spans::refused(call, answer))
     }
 
-    fn end((): (), answer: Response<Body>) -> Response<Body> {
+    fn end<A: Answer>((): (), answer: A) -> A {
         answer
     }
 }
@@ -130,12 +136,6 @@ impl AccessRules {
         &self.limits
     }
 
-    /// Whether it is a method of this service whose answer is no stream.
-    pub(super) fn has_one_answer(&self, path: &str) -> bool {
-        let rule = self.rules.get(path);
-        rule.is_some_and(|rule| !rule.work.is_stream())
-    }
-
     /// Whether the one who calls decides that a story is recorded: a service always, a caller now and then, a stranger never.
     pub(super) fn may_decide_to_record(&self, access: &Access, now: Instant) -> bool {
         match access {
@@ -150,14 +150,14 @@ impl AccessRules {
         &self,
         path: &str,
         peer: Option<Identity>,
-        headers: &HeaderMap,
+        authorization: Option<&str>,
         now: Instant,
     ) -> (&'static str, Work, Access) {
         match self.rules.get(path) {
             Some(rule) => (
                 rule.path.trim_start_matches('/'),
                 rule.work,
-                self.apply(rule, peer, headers, now),
+                self.apply(rule, peer, authorization, now),
             ),
             None if path == HEALTH_WATCH || path.starts_with(REFLECTION_PREFIX) => {
                 let work = match peer {
@@ -175,7 +175,7 @@ impl AccessRules {
         &self,
         rule: &Rule,
         peer: Option<Identity>,
-        headers: &HeaderMap,
+        authorization: Option<&str>,
         now: Instant,
     ) -> Access {
         if peer.is_some_and(|peer| rule.services.contains(&peer)) {
@@ -190,9 +190,6 @@ impl AccessRules {
         {
             return denied("this certificate may not make this call");
         }
-        let authorization = headers
-            .get(http::header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
         match tokens.verify(authorization, SystemTime::now()) {
             Ok(caller) if caller.has(scope) => {
                 if self.callers.allow(&caller.subject, now) {

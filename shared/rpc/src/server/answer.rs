@@ -1,10 +1,16 @@
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Response};
-use tidegate_telemetry::TraceContext;
+use http_body::Body as _;
+use tidegate_telemetry::{Context, TraceContext};
 use tonic::{Code, Status, body::Body};
 
-use super::{call::Call, concern::Concern};
+use super::{
+    call::{Call, Incoming},
+    concern::Concern,
+    held::{Held, HeldBody},
+    ready::ReadyAnswer,
+};
 use crate::{
     TRACE_ID_HEADER,
     refusal::{self, MAX_METADATA_BYTES, PUSHBACK_HEADER, bytes_of, cut},
@@ -16,6 +22,74 @@ const DETAILS: &str = "grpc-status-details-bin";
 const MAX_STATUS_MESSAGE_BYTES: usize = 512;
 /// A retry needs so long to be sent and answered where machines are busy.
 const TIME_FOR_AN_ANSWER: Duration = Duration::from_millis(250);
+
+/// The answer to a call, on its own or as a message of a stream.
+pub(super) trait Answer: Send + 'static {
+    fn of(status: Status) -> Self;
+    fn of_ready(ready: &ReadyAnswer) -> Self;
+    fn code(&self) -> Code;
+    /// Fits it to what its caller can read in the time that is left, and names its trace.
+    fn address(&mut self, to: &AnswerTo);
+    /// The step of which what a stream goes on with is a part.
+    fn goes_on_in(&mut self, span: Context);
+    /// Keeps what the call takes until the last of the answer has been sent.
+    fn until_sent(self, held: Held) -> Self;
+    /// A request that could not be read is its caller's fault.
+    fn or_unreadable(self) -> Self;
+}
+
+impl Answer for Response<Body> {
+    fn of(status: Status) -> Self {
+        status.into_http()
+    }
+
+    fn of_ready(ready: &ReadyAnswer) -> Self {
+        let mut answer = Self::new(Body::empty());
+        *answer.headers_mut() = ready.headers.clone();
+        answer
+    }
+
+    fn code(&self) -> Code {
+        code_of(self.headers())
+    }
+
+    fn address(&mut self, to: &AnswerTo) {
+        let headers = self.headers_mut();
+        if code_of(headers) != Code::Ok {
+            fit(headers);
+            tell_in_time(headers, to);
+        }
+        if let Ok(trace_id) = HeaderValue::from_str(&to.trace_id()) {
+            headers.insert(TRACE_ID_HEADER, trace_id);
+        }
+    }
+
+    fn goes_on_in(&mut self, span: Context) {
+        self.extensions_mut().insert(span);
+    }
+
+    fn until_sent(mut self, mut held: Held) -> Self {
+        if self.body().is_end_stream() {
+            return self;
+        }
+        if let Some(in_span) = self.extensions_mut().remove() {
+            held.story = in_span;
+        }
+        let held = Some(held);
+        self.map(|body| Body::new(HeldBody { body, held }))
+    }
+
+    fn or_unreadable(self) -> Self {
+        let headers = self.headers();
+        if code_of(headers) == Code::Ok || headers.contains_key(DETAILS) {
+            return self;
+        }
+        match Status::from_header_map(headers) {
+            Some(said) => refusal::or_unreadable(said).into_http(),
+            None => self,
+        }
+    }
+}
 
 /// Names the call in its answer, and sees to it that its caller can read it in time.
 #[derive(Clone)]
@@ -31,7 +105,7 @@ pub(super) struct AnswerTo {
 impl Concern for AnswerHeaders {
     type Open = AnswerTo;
 
-    fn begin(&self, call: &mut Call) -> Result<AnswerTo, Box<Response<Body>>> {
+    fn begin<I: Incoming>(&self, call: &Call<I>) -> Result<AnswerTo, Box<I::Answer>> {
         Ok(AnswerTo {
             began: call.began,
             patience: call.patience,
@@ -39,17 +113,23 @@ impl Concern for AnswerHeaders {
         })
     }
 
-    fn end(to: AnswerTo, mut answer: Response<Body>) -> Response<Body> {
-        let headers = answer.headers_mut();
-        if code_of(headers) != Code::Ok {
-            fit(headers);
-            let left = |patience: Duration| patience.saturating_sub(to.began.elapsed());
-            tell_in_time(headers, to.patience.map(left));
-        }
-        if let Ok(trace_id) = HeaderValue::from_str(&to.trace.trace_id()) {
-            headers.insert(TRACE_ID_HEADER, trace_id);
-        }
+    fn end<A: Answer>(to: AnswerTo, mut answer: A) -> A {
+        answer.address(&to);
         answer
+    }
+}
+
+impl AnswerTo {
+    pub(super) fn trace_id(&self) -> String {
+        self.trace.trace_id()
+    }
+
+    /// Whether one who is told to send the call again after so long would have an answer in time. All
+    /// that gRPC's own retries do otherwise is keep the reason from their caller.
+    pub(super) fn may_come_back(&self, after: Duration) -> bool {
+        let left = |patience: Duration| patience.saturating_sub(self.began.elapsed());
+        self.patience
+            .is_none_or(|patience| after + TIME_FOR_AN_ANSWER <= left(patience))
     }
 }
 
@@ -58,18 +138,6 @@ pub(super) fn code_of(headers: &HeaderMap) -> Code {
     headers
         .get("grpc-status")
         .map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
-}
-
-/// A request that could not be read is its caller's fault.
-pub(super) fn or_unreadable(response: Response<Body>) -> Response<Body> {
-    let headers = response.headers();
-    if code_of(headers) == Code::Ok || headers.contains_key(DETAILS) {
-        return response;
-    }
-    match Status::from_header_map(headers) {
-        Some(said) => refusal::or_unreadable(said).into_http(),
-        None => response,
-    }
 }
 
 /// Shortens an answer that clients may not take. The suite's own fit; this is for those that a library makes of what a caller sent.
@@ -88,16 +156,13 @@ fn fit(headers: &mut HeaderMap) {
     let _ = Status::new(told.code(), message).add_header(headers);
 }
 
-/// Tells gRPC's own retries to leave it if the caller's deadline would come before they could bring anything: all they would do is keep the reason from it.
-fn tell_in_time(headers: &mut HeaderMap, left: Option<Duration>) {
+/// Tells gRPC's own retries to leave it where they could bring nothing in time.
+fn tell_in_time(headers: &mut HeaderMap, to: &AnswerTo) {
     let Some(pushback) = headers.get_mut(PUSHBACK_HEADER) else {
         return;
     };
     let told = pushback.to_str().ok().and_then(|ms| ms.parse().ok());
-    let (Some(told), Some(left)) = (told.map(Duration::from_millis), left) else {
-        return;
-    };
-    if told + TIME_FOR_AN_ANSWER > left {
+    if told.is_some_and(|told| !to.may_come_back(Duration::from_millis(told))) {
         *pushback = HeaderValue::from_static("-1");
     }
 }
@@ -132,7 +197,12 @@ mod tests {
         let told = |ms: &'static str, left_ms| {
             let mut headers = HeaderMap::new();
             headers.insert(PUSHBACK_HEADER, HeaderValue::from_static(ms));
-            tell_in_time(&mut headers, Option::map(left_ms, Duration::from_millis));
+            let to = AnswerTo {
+                began: Instant::now(),
+                patience: Option::map(left_ms, Duration::from_millis),
+                trace: TraceContext::new_root(false),
+            };
+            tell_in_time(&mut headers, &to);
             headers[PUSHBACK_HEADER].to_str().unwrap().to_owned()
         };
         assert_eq!(told("700", Some(2_000)), "700");
@@ -143,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_request_that_cannot_be_read_is_its_callers_fault_and_a_defect_is_not() {
-        let code_after = |status: Status| code_of(or_unreadable(status.into_http()).headers());
+        let code_after = |status: Status| Response::<Body>::of(status).or_unreadable().code();
         for said in ["Missing request message.", "invalid wire type"] {
             assert_eq!(code_after(Status::internal(said)), Code::InvalidArgument);
         }

@@ -3,12 +3,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, Request};
+use http::{Request, header::AUTHORIZATION};
 use tidegate_telemetry::{Context, Sampling, TraceContext};
 use tonic::body::Body;
 
 use super::{
     access::{Access, AccessRules},
+    answer::Answer,
     context::CallContext,
     deadline,
     peer::Peer,
@@ -16,9 +17,53 @@ use super::{
 };
 use crate::TRACEPARENT_HEADER;
 
-/// A call on its way to its handler, and what is known of it from its headers alone.
-pub(super) struct Call {
-    pub(super) request: Request<Body>,
+/// A call as it comes, on its own or as a message of a stream.
+pub(super) trait Incoming: Send + 'static {
+    type Answer: Answer;
+
+    /// Such as `/tidegate.quota.v1.LeaseService/AcquireLease`.
+    fn path(&self) -> &str;
+    fn authorization(&self) -> Option<&str>;
+    /// How long its caller waits, if it says so.
+    fn patience(&self) -> Option<Duration>;
+    fn trace(&self) -> Option<TraceContext>;
+    /// `None` where no connection is known.
+    fn take_peer(&mut self) -> Option<Arc<Peer>>;
+    /// What its handler sees of it beside what was asked.
+    fn put_context(&mut self, context: CallContext);
+}
+
+impl Incoming for Request<Body> {
+    type Answer = http::Response<Body>;
+
+    fn path(&self) -> &str {
+        self.uri().path()
+    }
+
+    fn authorization(&self) -> Option<&str> {
+        self.headers().get(AUTHORIZATION)?.to_str().ok()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        deadline::asked(self.headers())
+    }
+
+    fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.headers().get(TRACEPARENT_HEADER)?.to_str().ok()?)
+    }
+
+    fn take_peer(&mut self) -> Option<Arc<Peer>> {
+        self.extensions_mut().remove()
+    }
+
+    fn put_context(&mut self, context: CallContext) {
+        self.extensions_mut().insert(context);
+    }
+}
+
+/// A call on its way to its handler, and what is known of it before what it asks is read.
+pub(super) struct Call<I> {
+    pub(super) request: I,
     /// Its name for metrics and spans, of the closed set of those there are.
     pub(super) method: &'static str,
     pub(super) work: Work,
@@ -37,18 +82,15 @@ pub(super) struct Call {
     pub(super) is_told_to_record: bool,
 }
 
-impl Call {
-    pub(super) fn arrive(
-        rules: &AccessRules,
-        sampling: Sampling,
-        mut request: Request<Body>,
-    ) -> Self {
+impl<I: Incoming> Call<I> {
+    pub(super) fn arrive(rules: &AccessRules, sampling: Sampling, mut request: I) -> Self {
         let (began, began_at) = (Instant::now(), SystemTime::now());
-        let peer = request.extensions_mut().remove::<Arc<Peer>>();
+        let peer = request.take_peer();
         let identity = peer.as_ref().and_then(|peer| peer.identity);
-        let (path, headers) = (request.uri().path(), request.headers());
-        let (method, work, access) = rules.check(path, identity, headers, began);
-        let (trace, is_told_to_record) = trace_of(rules, sampling, headers, &access, began);
+        let (path, authorization) = (request.path(), request.authorization());
+        let (method, work, access) = rules.check(path, identity, authorization, began);
+        let (trace, is_told_to_record) = trace_of(rules, sampling, request.trace(), &access, began);
+        let patience = request.patience();
         Self {
             method,
             work,
@@ -56,8 +98,8 @@ impl Call {
             peer,
             began,
             began_at,
-            patience: deadline::asked(headers),
-            deadline: deadline::of(headers, began),
+            patience,
+            deadline: deadline::of(patience, began),
             trace,
             story: trace.context(),
             is_told_to_record,
@@ -66,12 +108,12 @@ impl Call {
     }
 
     /// What its handler sees of it.
-    pub(super) fn into_request(mut self) -> Request<Body> {
+    pub(super) fn into_request(mut self) -> I {
         let caller = match self.access {
             Access::ToCaller(caller) => Some(caller),
             _ => None,
         };
-        self.request.extensions_mut().insert(CallContext {
+        self.request.put_context(CallContext {
             deadline: self.deadline,
             peer: self.peer.as_ref().and_then(|peer| peer.identity),
             caller,
@@ -85,11 +127,11 @@ impl Call {
 fn trace_of(
     rules: &AccessRules,
     sampling: Sampling,
-    headers: &HeaderMap,
+    said: Option<TraceContext>,
     access: &Access,
     now: Instant,
 ) -> (TraceContext, bool) {
-    let Some(said) = traceparent(headers) else {
+    let Some(said) = said else {
         return (sampling.new_root(), false);
     };
     let is_service = matches!(access, Access::ToService);
@@ -99,8 +141,4 @@ fn trace_of(
     } else {
         (sampling.decided_here(said), false)
     }
-}
-
-fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
-    TraceContext::parse(headers.get(TRACEPARENT_HEADER)?.to_str().ok()?)
 }

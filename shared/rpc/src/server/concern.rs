@@ -7,12 +7,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
 use pin_project_lite::pin_project;
-use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::call::Call;
+use super::{
+    answer::Answer,
+    call::{Call, Incoming},
+};
 
 /// What is done with a call before it goes on, and with its answer.
 pub(super) trait Concern: Clone {
@@ -20,9 +21,9 @@ pub(super) trait Concern: Clone {
     type Open;
 
     /// Lets the call go on, or answers it here.
-    fn begin(&self, call: &mut Call) -> Result<Self::Open, Box<Response<Body>>>;
+    fn begin<I: Incoming>(&self, call: &Call<I>) -> Result<Self::Open, Box<I::Answer>>;
 
-    fn end(open: Self::Open, answer: Response<Body>) -> Response<Body>;
+    fn end<A: Answer>(open: Self::Open, answer: A) -> A;
 }
 
 /// The layer of a concern.
@@ -46,21 +47,22 @@ pub(super) struct ConcernService<C, S> {
     inner: S,
 }
 
-impl<C, S> Service<Call> for ConcernService<C, S>
+impl<C, I, S> Service<Call<I>> for ConcernService<C, S>
 where
     C: Concern,
-    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    I: Incoming,
+    S: Service<Call<I>, Response = I::Answer, Error = Infallible>,
 {
-    type Response = Response<Body>;
+    type Response = I::Answer;
     type Error = Infallible;
-    type Future = Answering<C, S::Future>;
+    type Future = Answering<C, I::Answer, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Self::Future {
-        match self.concern.begin(&mut call) {
+    fn call(&mut self, call: Call<I>) -> Self::Future {
+        match self.concern.begin(&call) {
             Ok(open) => Answering::GoesOn {
                 handled: self.inner.call(call),
                 open: Some(open),
@@ -74,18 +76,19 @@ where
 
 pin_project! {
     #[project = Progress]
-    pub(super) enum Answering<C: Concern, F> {
-        AnsweredHere { answer: Option<Box<Response<Body>>> },
+    pub(super) enum Answering<C: Concern, A, F> {
+        AnsweredHere { answer: Option<Box<A>> },
         GoesOn { #[pin] handled: F, open: Option<C::Open> },
     }
 }
 
-impl<C, F> Future for Answering<C, F>
+impl<C, A, F> Future for Answering<C, A, F>
 where
     C: Concern,
-    F: Future<Output = Result<Response<Body>, Infallible>>,
+    A: Answer,
+    F: Future<Output = Result<A, Infallible>>,
 {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = Result<A, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Nobody polls it again once it was ready.

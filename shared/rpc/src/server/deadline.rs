@@ -6,12 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Response};
+use http::HeaderMap;
 use tokio::time::timeout_at;
-use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{call::Call, spans::Story};
+use super::{
+    answer::Answer,
+    call::{Call, Incoming},
+    spans::Story,
+};
 use crate::refusal;
 
 /// How long a call may take if its caller does not say.
@@ -23,12 +26,12 @@ const HOP_MARGIN: Duration = Duration::from_millis(10);
 /// Less than the margin of a hop: who is asked gives up first, and says why.
 const ANSWER_MARGIN: Duration = Duration::from_millis(5);
 
-/// When the answer must be there, by the `grpc-timeout` header.
-pub(super) fn of(headers: &HeaderMap, now: Instant) -> Instant {
-    now + asked(headers).unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)
+/// When the answer must be there for a caller that waits for so long.
+pub(super) fn of(patience: Option<Duration>, now: Instant) -> Instant {
+    now + patience.unwrap_or(DEFAULT_DEADLINE).min(MAX_DEADLINE)
 }
 
-/// How long the caller waits, if it says so.
+/// How long the caller waits, by the `grpc-timeout` header.
 pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     parse(headers.get("grpc-timeout")?.to_str().ok()?)
 }
@@ -57,27 +60,28 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Clone)]
 pub(super) struct DeadlineService<S>(S);
 
-impl<S> Service<Call> for DeadlineService<S>
+impl<I, S> Service<Call<I>> for DeadlineService<S>
 where
-    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    I: Incoming,
+    S: Service<Call<I>, Response = I::Answer, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = I::Answer;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<I::Answer, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(&mut self, call: Call<I>) -> Self::Future {
         let answer_by = answer_by(call.deadline);
         let story = Story::of(&call);
         let handled = timeout_at(answer_by.into(), self.0.call(call));
         Box::pin(story.of_handling(async {
             handled
                 .await
-                .unwrap_or_else(|_| Ok(refusal::to_status(&refusal::out_of_time()).into_http()))
+                .unwrap_or_else(|_| Ok(I::Answer::of(refusal::to_status(&refusal::out_of_time()))))
         }))
     }
 }
@@ -113,7 +117,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-timeout", timeout.parse().unwrap());
         let now = Instant::now();
-        of(&headers, now) - now
+        of(super::asked(&headers), now) - now
     }
 
     #[test]
@@ -132,7 +136,11 @@ mod tests {
                 http::HeaderValue::from_bytes(nonsense.as_bytes()).unwrap(),
             );
             let now = Instant::now();
-            assert_eq!(of(&headers, now) - now, DEFAULT_DEADLINE, "{nonsense}");
+            assert_eq!(
+                of(super::asked(&headers), now) - now,
+                DEFAULT_DEADLINE,
+                "{nonsense}"
+            );
         }
     }
 

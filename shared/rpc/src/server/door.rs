@@ -2,15 +2,14 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use http::{Request, Response};
 use tidegate_telemetry::Sampling;
-use tonic::body::Body;
 use tower::{Service, ServiceBuilder};
 
 use super::{
     access::{AccessControl, AccessRules},
-    answer::{self, AnswerHeaders},
-    call::Call,
+    answer::{Answer, AnswerHeaders},
+    call::{Call, Incoming},
+    call_stream::CallHandlers,
     concern::Around,
     deadline::DeadlineLayer,
     metrics::{CallCounts, CallMetrics},
@@ -30,41 +29,54 @@ pub struct CallPolicy {
 }
 
 /// The layers of one service. They decide from headers alone whether a call goes on.
-pub struct CallLayer(CallPolicy);
+pub struct CallLayer {
+    policy: CallPolicy,
+    of_streams: Option<CallHandlers>,
+}
 
 impl CallLayer {
     /// Layers for one service.
     pub fn new(policy: CallPolicy) -> Self {
-        Self(policy)
+        Self {
+            policy,
+            of_streams: None,
+        }
+    }
+
+    /// The same for a service whose calls also come over streams, if there are handlers for them.
+    #[must_use]
+    pub fn with_streams(self, of_streams: Option<CallHandlers>) -> Self {
+        Self { of_streams, ..self }
     }
 
     pub(super) fn metrics(&self) -> CallMetrics {
-        self.0.metrics.clone()
+        self.policy.metrics.clone()
     }
 
-    /// The layers, with what they share.
-    pub(super) fn layers(self) -> Layers {
+    /// The layers, with what they share, and what answers the calls of streams.
+    pub(super) fn layers(self) -> (Layers, Option<CallHandlers>) {
         let CallPolicy {
             access,
             max_in_flight,
             sampling,
             metrics,
-        } = self.0;
+        } = self.policy;
         let rules = Arc::new(access);
         let gauge = metrics.in_flight.clone();
-        Layers {
+        let layers = Layers {
             places: Places::new(max_in_flight, rules.limits(), gauge),
             counts: CallCounts::new(metrics),
             access: AccessControl::new(),
             rules,
             sampling,
-        }
+        };
+        (layers, self.of_streams)
     }
 }
 
 /// The layers of one service, and what they share, however many services they are put around.
 pub(super) struct Layers {
-    pub(super) rules: Arc<AccessRules>,
+    rules: Arc<AccessRules>,
     sampling: Sampling,
     counts: CallCounts,
     access: AccessControl,
@@ -73,24 +85,25 @@ pub(super) struct Layers {
 
 impl Layers {
     /// The service behind all its layers.
-    pub(super) fn around<S>(
+    pub(super) fn around<I, S>(
         &self,
         routes: S,
-    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    ) -> impl Service<I, Response = I::Answer, Error = Infallible, Future: Send + 'static>
     + Clone
     + Send
     + Sync
-    + use<S>
+    + use<I, S>
     + 'static
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        I: Incoming,
+        S: Service<I, Response = I::Answer, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
     {
         let (rules, sampling) = (Arc::clone(&self.rules), self.sampling);
         ServiceBuilder::new()
             // What a call is and who makes it: all that follows goes by this.
-            .map_request(move |request| Call::arrive(&rules, sampling, request))
+            .map_request(move |request: I| Call::arrive(&rules, sampling, request))
             // Around all that answers, so that every answer is counted, refusals too.
             .layer(Around(self.counts.clone()))
             // Whoever is answered, by whichever layer, can read it and name its trace.
@@ -102,7 +115,7 @@ impl Layers {
             // Tower's own timeout has one time for all calls. It is inside of the call's span, which so tells that the time ran out, and that inside of what refuses.
             .layer(DeadlineLayer)
             // The codec's words on a message that it could not read, before anybody takes them for a defect.
-            .map_response(answer::or_unreadable)
+            .map_response(I::Answer::or_unreadable)
             .map_request(Call::into_request)
             .service(routes)
     }
@@ -112,11 +125,12 @@ impl Layers {
 mod tests {
     use std::time::Duration;
 
+    use http::{Request, Response};
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
     use tidegate_auth::Identity;
     use tidegate_telemetry::Registry;
     use tokio::time::sleep;
-    use tonic::{Code, Status};
+    use tonic::{Code, Status, body::Body};
     use tower::ServiceExt as _;
 
     use super::*;
@@ -152,9 +166,10 @@ mod tests {
         let mut request = request.body(Body::empty()).unwrap();
         let peer = Arc::new(Peer::new(Some(identity), None));
         request.extensions_mut().insert(peer);
-        let Ok(answer) = door.layers().around(routes).oneshot(request).await;
+        let Ok(answer): Result<Response<Body>, _> =
+            door.layers().0.around(routes).oneshot(request).await;
         assert!(answer.headers().contains_key(TRACE_ID_HEADER));
-        let code = answer::code_of(answer.headers());
+        let code = answer.code();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let counted = text.contains("grpc_server_handled_total{") && text.contains("} 1\n");

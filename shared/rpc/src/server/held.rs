@@ -3,8 +3,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use tidegate_telemetry::Context as Story;
 use tonic::{Status, body::Body};
 
@@ -19,25 +18,10 @@ pub(super) struct Held {
     pub(super) story: Story,
 }
 
-impl Held {
-    /// Ties what is held to the answer's body.
-    pub(super) fn until_sent(mut self, mut answer: Response<Body>) -> Response<Body> {
-        if answer.body().is_end_stream() {
-            return answer;
-        }
-        if let Some(in_span) = answer.extensions_mut().remove() {
-            self.story = in_span;
-        }
-        answer.map(|body| {
-            let held = Some(self);
-            Body::new(HeldBody { body, held })
-        })
-    }
-}
-
-struct HeldBody {
-    body: Body,
-    held: Option<Held>,
+/// A body whose answer holds something until the last of it has been sent.
+pub(super) struct HeldBody {
+    pub(super) body: Body,
+    pub(super) held: Option<Held>,
 }
 
 impl http_body::Body for HeldBody {

@@ -3,15 +3,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Response;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
 };
 use tidegate_telemetry::{Registry, duration_histogram};
-use tonic::{Code, body::Body};
+use tonic::Code;
 
-use super::{answer::code_of, call::Call, concern::Concern};
+use super::{
+    answer::Answer,
+    call::{Call, Incoming},
+    concern::Concern,
+};
 
 /// Rate, errors and duration of every RPC, and the connections that were refused.
 #[derive(Clone)]
@@ -102,7 +105,7 @@ impl CallCounts {
 impl Concern for CallCounts {
     type Open = OpenCount;
 
-    fn begin(&self, call: &mut Call) -> Result<OpenCount, Box<Response<Body>>> {
+    fn begin<I: Incoming>(&self, call: &Call<I>) -> Result<OpenCount, Box<I::Answer>> {
         Ok(OpenCount {
             metrics: Arc::clone(&self.0),
             method: call.method,
@@ -112,8 +115,8 @@ impl Concern for CallCounts {
         })
     }
 
-    fn end(mut open: OpenCount, answer: Response<Body>) -> Response<Body> {
-        open.code = code_of(answer.headers());
+    fn end<A: Answer>(mut open: OpenCount, answer: A) -> A {
+        open.code = answer.code();
         answer
     }
 }

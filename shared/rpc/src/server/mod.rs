@@ -31,9 +31,12 @@ use std::sync::Arc;
 use tidegate_auth::TlsIdentity;
 use tidegate_proto::status::v1::status_service_server;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
+use tonic::{body::Body, service::Routes};
+use tower::service_fn;
 
 pub use access::AccessRules;
+pub use call_stream::CallHandlers;
+use call_stream::StreamedCall;
 pub use context::CallContext;
 pub use deadline::{DEFAULT_DEADLINE, MAX_DEADLINE, for_next_hop};
 pub use door::{CallLayer, CallPolicy};
@@ -57,11 +60,16 @@ pub async fn serve(
 ) {
     let limits = listener.limits;
     let mut connections = listener.connections(tls, calls.metrics(), stop.clone());
-    let layers = calls.layers();
-    // A call over a stream passes the same layers as one of its own.
-    let calls = layers.around(routes.clone().prepare());
-    let streams = call_stream::server(Arc::clone(&layers.rules), calls);
-    let service = layers.around(routes.add_service(streams).prepare());
+    let (layers, handlers) = calls.layers();
+    let routes = match handlers {
+        Some(handlers) => {
+            // A call over a stream passes the same layers as one of its own.
+            let calls = layers.around(service_fn(StreamedCall::handle));
+            routes.add_service(call_stream::server(handlers, calls))
+        }
+        None => routes,
+    };
+    let service = layers.around::<http::Request<Body>, _>(routes.prepare());
     let serving = TaskTracker::new();
     while let Some(connection) = connections.recv().await {
         serving.spawn(connection.serve(service.clone(), limits, stop.clone()));

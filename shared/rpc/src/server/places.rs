@@ -1,13 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
-use http::Response;
 use prometheus_client::metrics::gauge::Gauge;
 use tidegate_types::{Reason, Refusal};
-use tonic::{Status, body::Body};
+use tonic::Status;
 
 use super::{
     access::{Access, HEALTH_WATCH},
-    call::Call,
+    answer::Answer,
+    call::{Call, Incoming},
     concern::Concern,
     held::Held,
     in_flight::{InFlight, NoPlace},
@@ -48,18 +48,18 @@ impl Places {
 impl Concern for Places {
     type Open = Held;
 
-    fn begin(&self, call: &mut Call) -> Result<Held, Box<Response<Body>>> {
+    fn begin<I: Incoming>(&self, call: &Call<I>) -> Result<Held, Box<I::Answer>> {
         let held = self.0.take(call);
         held.map_err(|answer| spans::refused(call, *answer))
     }
 
-    fn end(held: Held, answer: Response<Body>) -> Response<Body> {
-        held.until_sent(answer)
+    fn end<A: Answer>(held: Held, answer: A) -> A {
+        answer.until_sent(held)
     }
 }
 
 impl Shared {
-    fn take(&self, call: &Call) -> Result<Held, Box<Response<Body>>> {
+    fn take<I: Incoming>(&self, call: &Call<I>) -> Result<Held, Box<I::Answer>> {
         let permit = call.peer.as_ref().map(|peer| peer.begin_call(call.work));
         let permit = permit.transpose().map_err(|why| match why {
             NotAnswered::CertificateEnded => Box::new(connect_again(CERTIFICATE_ENDED)),
@@ -82,18 +82,18 @@ impl Shared {
     }
 
     /// Clients that check health themselves take a server for healthy if it implements no watch, and for ill if it refuses one in any other way (gRFC A17).
-    fn no_place_of_kind(&self, call: &Call) -> Box<Response<Body>> {
-        Box::new(if call.request.uri().path() == HEALTH_WATCH {
-            Status::unimplemented(TOO_MANY_WATCHES).into_http()
+    fn no_place_of_kind<I: Incoming>(&self, call: &Call<I>) -> Box<I::Answer> {
+        Box::new(if call.request.path() == HEALTH_WATCH {
+            I::Answer::of(Status::unimplemented(TOO_MANY_WATCHES))
         } else {
             self.full_of_kind.answer()
         })
     }
 }
 
-fn connect_again(detail: &str) -> Response<Body> {
+fn connect_again<A: Answer>(detail: &str) -> A {
     let refusal = Refusal::after(Reason::Overloaded, Duration::ZERO).with("detail", detail);
-    refusal::to_status(&refusal).into_http()
+    A::of(refusal::to_status(&refusal))
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn who_has_to_connect_again_is_told_why_and_to_do_so_at_once() {
         for why in [CERTIFICATE_ENDED, TOLD_TO_GO] {
-            let answer = connect_again(why);
+            let answer: http::Response<tonic::body::Body> = connect_again(why);
             let status = Status::from_header_map(answer.headers()).unwrap();
             let told = refusal::from_status(&status);
             assert_eq!(told.reason, Reason::Overloaded);

@@ -1,29 +1,36 @@
 use http::{HeaderMap, Response};
 use tidegate_types::Refusal;
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
+use super::answer::Answer;
 use crate::refusal;
 
 /// Copies of one refusal, each with another delay, so that those refused together do not come back together.
 const VARIANTS: usize = 64;
 
 /// A refusal made ahead of time: it is given most often when there is least time to make it.
-pub(super) struct ReadyRefusal(Vec<HeaderMap>);
+pub(super) struct ReadyRefusal(Vec<ReadyAnswer>);
+
+/// One of the copies, as a status and as the headers that tell it.
+pub(super) struct ReadyAnswer {
+    pub(super) status: Status,
+    pub(super) headers: HeaderMap,
+}
 
 impl ReadyRefusal {
     pub(super) fn new(refusal: &Refusal) -> Self {
-        let headers = || {
-            let answer: Response<Body> = refusal::to_status(refusal).into_http();
-            answer.into_parts().0.headers
+        let copy = |_| {
+            let status = refusal::to_status(refusal);
+            let answer: Response<Body> = status.clone().into_http();
+            let headers = answer.into_parts().0.headers;
+            ReadyAnswer { status, headers }
         };
-        Self((0..VARIANTS).map(|_| headers()).collect())
+        Self((0..VARIANTS).map(copy).collect())
     }
 
     /// The answer, with a delay of its own.
-    pub(super) fn answer(&self) -> Response<Body> {
-        let mut answer = Response::new(Body::empty());
-        *answer.headers_mut() = self.0[rand::random_range(0..VARIANTS)].clone();
-        answer
+    pub(super) fn answer<A: Answer>(&self) -> A {
+        A::of_ready(&self.0[rand::random_range(0..VARIANTS)])
     }
 }
 
@@ -42,7 +49,7 @@ mod tests {
         let ready = ReadyRefusal::new(&refusal);
         let pushbacks: BTreeSet<_> = (0..1_000)
             .map(|_| {
-                let answer = ready.answer();
+                let answer: Response<Body> = ready.answer();
                 let status = Status::from_header_map(answer.headers()).unwrap();
                 assert_eq!(refusal::reason_of(&status), Some(Reason::QueueFull));
                 answer.headers()["grpc-retry-pushback-ms"].clone()

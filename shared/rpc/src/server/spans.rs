@@ -1,11 +1,14 @@
 use std::{convert::Infallible, time::SystemTime};
 
-use http::Response;
 use tidegate_telemetry::{Context, FutureExt as _, TraceContext, fail, note, record_failure};
-use tonic::{Code, body::Body};
+use tonic::Code;
 use tracing::{Instrument as _, Span, info_span};
 
-use super::{answer::code_of, call::Call, code_name};
+use super::{
+    answer::Answer,
+    call::{Call, Incoming},
+    code_name,
+};
 
 /// What a call's handling belongs to.
 pub(super) struct Story {
@@ -16,7 +19,7 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn of(call: &Call) -> Self {
+    pub(super) fn of<I: Incoming>(call: &Call<I>) -> Self {
         Self {
             context: call.story.clone(),
             trace: call.trace,
@@ -26,17 +29,17 @@ impl Story {
     }
 
     /// Has the call handled in its story and, if that is recorded, in a span of its own.
-    pub(super) fn of_handling(
+    pub(super) fn of_handling<A: Answer>(
         self,
-        handled: impl Future<Output = Result<Response<Body>, Infallible>>,
-    ) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+        handled: impl Future<Output = Result<A, Infallible>>,
+    ) -> impl Future<Output = Result<A, Infallible>> {
         let (method, context) = (self.method, self.context.clone());
         let noted = async move {
             let Ok(mut answer) = handled.await;
-            self.end(code_of(answer.headers()));
+            self.end(answer.code());
             if self.trace.sampled() {
                 // What a stream goes on with is a part of the call's own step.
-                answer.extensions_mut().insert(Context::current());
+                answer.goes_on_in(Context::current());
             }
             Ok(answer)
         };
@@ -60,10 +63,10 @@ impl Story {
 }
 
 /// A refusal on the way to the handler is recorded only for a caller that records its story: spans of crowds that are refused would drown the rest.
-pub(super) fn refused(call: &Call, answer: Response<Body>) -> Box<Response<Body>> {
+pub(super) fn refused<I: Incoming>(call: &Call<I>, answer: I::Answer) -> Box<I::Answer> {
     if call.is_told_to_record {
         let _in_story = call.story.clone().attach();
-        server_span(call.method).in_scope(|| note_code(code_of(answer.headers())));
+        server_span(call.method).in_scope(|| note_code(answer.code()));
     }
     Box::new(answer)
 }

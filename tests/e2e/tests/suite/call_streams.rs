@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{
+    TryStreamExt as _,
     future::{try_join, try_join_all},
     stream,
 };
@@ -25,6 +26,7 @@ async fn calls_over_a_stream_are_calls_like_others() -> Result<()> {
     hold!(Suite::start().await?;
         a_claim_over_a_stream_is_the_claim_of_its_request_id,
         a_stream_and_each_of_its_calls_need_a_token_for_them,
+        every_method_of_one_answer_can_be_called_over_a_stream,
         what_a_gateway_that_ends_was_asked_over_streams_is_answered_or_asked_again_elsewhere,
     )
 }
@@ -89,6 +91,36 @@ async fn a_stream_and_each_of_its_calls_need_a_token_for_them(suite: &Suite) -> 
     let channel = suite.stack.channel(None, "gateway-0")?;
     let opened = CallServiceClient::new(channel).stream_calls(asked).await;
     refused(opened).is(Code::PermissionDenied, "PERMISSION_DENIED");
+    Ok(())
+}
+
+async fn every_method_of_one_answer_can_be_called_over_a_stream(suite: &Suite) -> Result<()> {
+    let services =
+        ["Claim", "Wallet", "Order"].map(|name| format!("tidegate.gateway.v1.{name}Service"));
+    let names: Vec<_> = services.iter().map(String::as_str).collect();
+    let streams = tidegate_proto::streaming_methods();
+    let methods = tidegate_proto::methods(&names).into_iter();
+    let methods: Vec<_> = methods.filter(|method| !streams.contains(method)).collect();
+    assert_eq!(methods.len(), 10);
+    // Without any field each is told which are missing, and by its own method.
+    let calls = methods.iter().map(|method| StreamCallsRequest {
+        method: method.trim_start_matches('/').to_owned(),
+        ..StreamCallsRequest::default()
+    });
+    let request = suite.request(stream::iter(calls.collect::<Vec<_>>()));
+    let channel = suite.stack.channel(None, "gateway-0")?;
+    let answers = CallServiceClient::new(channel)
+        .stream_calls(request)
+        .await?;
+    let answers: Vec<_> = answers.into_inner().try_collect().await?;
+    assert_eq!(answers.len(), methods.len());
+    for answer in answers {
+        assert_eq!(
+            Code::from_i32(answer.code),
+            Code::InvalidArgument,
+            "{answer:?}"
+        );
+    }
     Ok(())
 }
 
