@@ -31,7 +31,7 @@ use tidegate_rpc::{
     server::{AccessRules, Limits, Work},
 };
 use tidegate_runtime::{Failure, Host, Service};
-use tidegate_types::Timestamp;
+use tidegate_types::{Lanes, Timestamp};
 use tokio::sync::watch;
 
 use crate::{
@@ -54,6 +54,9 @@ use crate::{
 /// Of all calls in flight, claims take at most this share, most of them to be told their position:
 /// orders always find a permit.
 const MAX_SHARE_OF_CLAIMS: f64 = 0.75;
+/// Calls of orders of one lane in flight at once. A call lasts as long as its slowest order, and who
+/// comes meanwhile would wait for that.
+const ORDER_CALLS_PER_LANE: usize = 16;
 /// At the end, a report that was in flight and one with what came after it.
 const LAST_REPORTS: u64 = 2;
 
@@ -85,7 +88,8 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
         issuance: issuance.clone(),
         lanes,
     };
-    let issue_batches = start_gatherers("claims", &issue, &config, &mut host);
+    let issue_batches =
+        start_gatherers("claims", &issue, (lanes, config.calls_per_lane), &mut host);
     let orders = place_orders(&config, order_intake, &permits, &read_limit, &mut host);
     let claims = Claims {
         campaigns: campaigns.clone(),
@@ -167,9 +171,10 @@ fn place_orders(
     permits::register_figures(&mut host.registry, Arc::clone(claims), Arc::clone(&permits));
     Orders {
         lanes,
-        batches: start_gatherers("orders", &place, config, host),
+        batches: start_gatherers("orders", &place, (lanes, ORDER_CALLS_PER_LANE), host),
         order_intake,
         permits,
+        claims: Arc::clone(claims),
         waits,
         order_limit: ConcurrencyLimit::new(config.max_orders),
         read_limit: read_limit.clone(),
@@ -180,10 +185,10 @@ fn place_orders(
 fn start_gatherers<C: BatchCall + Clone>(
     of: &str,
     call: &C,
-    config: &Config,
+    (lanes, calls_per_lane): (Lanes, usize),
     host: &mut Host,
 ) -> LaneBatches<C> {
-    let (batches, gatherers) = LaneBatches::new(config.lanes, call, config.calls_per_lane);
+    let (batches, gatherers) = LaneBatches::new(lanes, call, calls_per_lane);
     for (lane, gathering) in gatherers.into_iter().enumerate() {
         let name = format!("gatherer of {of} of lane {lane}");
         host.supervisor.start(name, gathering);

@@ -36,6 +36,8 @@ pub struct Orders {
     pub batches: LaneBatches<PlaceCall>,
     pub order_intake: Replicas,
     pub permits: Arc<Permits>,
+    /// Those of claims, which orders follow.
+    pub claims: Arc<Permits>,
     pub waits: Arc<Mutex<OrderWaits>>,
     pub order_limit: ConcurrencyLimit,
     pub read_limit: ConcurrencyLimit,
@@ -50,6 +52,9 @@ impl Orders {
         call: &CallContext,
     ) -> Result<PlacedOrder, GatewayError> {
         let _permit = self.order_limit.acquire(call)?;
+        if sent_before == 0 {
+            self.claims.order_asked();
+        }
         let lane = self.lanes.of(shopper);
         let patience = self.patience(lane, call.deadline);
         let rank = Rank::of_order(sent_before);

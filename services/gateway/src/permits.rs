@@ -129,6 +129,11 @@ impl Permits {
         Some(permit)
     }
 
+    /// An order was asked for, and not because it had to wait before.
+    pub fn order_asked(&self) {
+        self.state().pace.order_asked(now());
+    }
+
     /// A new order was made, which claims that were served have led to.
     pub fn order_made(&self) {
         self.state().pace.order_made(now());

@@ -5,6 +5,7 @@ pub mod claims;
 pub mod config;
 pub mod coupon_admin;
 pub mod coupon_keys;
+pub mod coupon_looks;
 pub mod coupon_search;
 pub mod coupon_uses;
 pub mod domain;
@@ -26,7 +27,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tidegate_auth::{Identity, TokenVerifier};
 use tidegate_pg::{CommitQueue, CommitQueueSettings, QueueMetrics};
-use tidegate_rpc::{client::Replicas, server::AccessRules};
+use tidegate_rpc::{
+    client::{LaneBatches, Replicas},
+    server::AccessRules,
+};
 use tidegate_runtime::{Failure, Host, Service};
 use tidegate_types::PerLane;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -36,6 +40,7 @@ use crate::{
     campaigns::{Campaigns, News},
     config::Config,
     coupon_admin::MAX_GRANT_STREAMS,
+    coupon_looks::{LOOKS_PER_LANE, LookCall},
     coupon_search::MAX_SEARCHES,
     grpc::IssuanceGrpc,
     lane_work::{LaneCommit, Queues, SharedBook},
@@ -94,7 +99,9 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
     host.supervisor.start("questions of campaigns", asking);
     host.supervisor.start("watch of campaigns", following);
 
-    let replica = Arc::new(replica(&config, &lending, campaigns, queues, &stocks));
+    let looks = start_looks(&config, &lending, &mut host);
+    let own = (campaigns, queues, looks);
+    let replica = Arc::new(replica(&config, &lending, own, &stocks));
     let keeping = Arc::clone(&replica).keep_history(host.stop.clone());
     host.supervisor.start("keeper of history", keeping);
     let stop = host.stop.clone();
@@ -127,8 +134,7 @@ pub async fn build(config: Config, mut host: Host) -> Result<(Service, Host), Fa
 fn replica(
     config: &Config,
     lending: &Lending,
-    campaigns: Campaigns,
-    queues: Queues,
+    (campaigns, queues, looks): (Campaigns, Queues, LaneBatches<LookCall>),
     stocks: &Arc<PerLane<Arc<LaneStock>>>,
 ) -> Replica {
     Replica {
@@ -136,6 +142,7 @@ fn replica(
         campaigns,
         lanes: config.lanes,
         queues,
+        looks,
         stocks: Arc::clone(stocks),
         metrics: lending.metrics.clone(),
         pool: lending.pool.clone(),
@@ -144,6 +151,16 @@ fn replica(
         shopper_streams: Arc::new(Semaphore::new(MAX_SHOPPER_STREAMS)),
         grant_streams: Arc::new(Semaphore::new(MAX_GRANT_STREAMS)),
     }
+}
+
+fn start_looks(config: &Config, lending: &Lending, host: &mut Host) -> LaneBatches<LookCall> {
+    let pool = lending.pool.clone();
+    let (looks, gatherers) = LaneBatches::new(config.lanes, &LookCall { pool }, LOOKS_PER_LANE);
+    for (lane, gathering) in gatherers.into_iter().enumerate() {
+        let name = format!("gatherer of looks of lane {lane}");
+        host.supervisor.start(name, gathering);
+    }
+    looks
 }
 
 type Writers = Vec<oneshot::Receiver<()>>;

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use tidegate_rpc::client::LaneBatches;
 use tidegate_types::{Lanes, PerLane};
 use tokio::sync::Semaphore;
 
 use crate::{
-    campaigns::Campaigns, coupon_keys::CouponKeys, lane_work::Queues, leases::LaneStock,
-    metrics::IssuanceMetrics,
+    campaigns::Campaigns, coupon_keys::CouponKeys, coupon_looks::LookCall, lane_work::Queues,
+    leases::LaneStock, metrics::IssuanceMetrics,
 };
 
 /// What the calls that a replica answers do their work with.
@@ -15,6 +16,7 @@ pub struct Replica {
     pub campaigns: Campaigns,
     pub lanes: Lanes,
     pub queues: Queues,
+    pub looks: LaneBatches<LookCall>,
     pub stocks: Arc<PerLane<Arc<LaneStock>>>,
     pub metrics: IssuanceMetrics,
     /// Connections for reads and leases; the lanes' writers have their own, so that claims go on.

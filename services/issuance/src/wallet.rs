@@ -63,9 +63,10 @@ impl Replica {
 
     pub async fn coupon(&self, shopper: &ShopperId, code: &str, until: Instant) -> Result<Coupon> {
         let key = self.keys.decode(code, shopper)?;
-        let found = self.find_one(shopper.clone(), key, until).await?;
-        let coupon = found.map(|found| found.coupon);
-        coupon.ok_or(IssuanceError::CouponNotFound)
+        let seen = self.look(shopper, key, until).await?;
+        let (coupon, control) = seen.ok_or(IssuanceError::CouponNotFound)?;
+        self.campaigns.get_by(coupon.campaign, 0, until).await?;
+        self.present(coupon, shopper, control.as_ref())
     }
 
     /// The coupon that an earlier claim produced. It is no other claim's only because the request id is the same.

@@ -38,9 +38,9 @@ pub struct OrderPace {
     counted_at: Instant,
     /// Claims that brought a new coupon and whose orders may not have come yet.
     claims_just_now: f64,
-    /// Those before them and new orders, the newest weighing most.
+    /// Those before them and orders that were asked for, the newest weighing most.
     claims: f64,
-    orders: f64,
+    orders_asked: f64,
     /// How many claims lead to one order at all gateways, and when that was told.
     everywhere: Option<(f64, Instant)>,
     /// The same within about [`CATCH_UP`], and of how many seconds they are.
@@ -66,7 +66,7 @@ impl OrderPace {
             counted_at: now,
             claims_just_now: 0.0,
             claims: 0.0,
-            orders: 0.0,
+            orders_asked: 0.0,
             everywhere: None,
             claims_lately: 0.0,
             orders_lately: 0.0,
@@ -84,6 +84,13 @@ impl OrderPace {
         self.claims_lately += 1.0;
     }
 
+    /// An order was asked for, and not because it had to wait before. One that still waits comes of a
+    /// claim as well: counted when they are made, orders that wait would make room for more claims.
+    pub fn order_asked(&mut self, now: Instant) {
+        self.count(now);
+        self.orders_asked += 1.0;
+    }
+
     /// A new order was made, whoever still hears of it. Nothing else makes room for a claim: who
     /// hears that a store is full comes again.
     pub fn order_made(&mut self, now: Instant) {
@@ -95,7 +102,6 @@ impl OrderPace {
             self.lately_seconds = 0.0;
         }
         self.ordered_at = now;
-        self.orders += 1.0;
         self.orders_lately += 1.0;
     }
 
@@ -139,10 +145,10 @@ impl OrderPace {
         self.per_second
     }
 
-    /// How many claims of this gateway led to one order of this gateway, which may be those of
-    /// others.
+    /// How many claims of this gateway led to one order that this gateway was asked for, which may be
+    /// those of others.
     pub fn claims_per_order(&self) -> f64 {
-        (self.claims + GRANTED) / (self.orders + GRANTED)
+        (self.claims + GRANTED) / (self.orders_asked + GRANTED)
     }
 
     /// So many lead to one at all gateways. By what is known here alone, a gateway that serves more
@@ -169,7 +175,7 @@ impl OrderPace {
         let is_past = self.claims_just_now * (1.0 - kept(CATCH_UP));
         self.claims_just_now -= is_past;
         self.claims = self.claims * kept(MEMORY) + is_past;
-        self.orders *= kept(MEMORY);
+        self.orders_asked *= kept(MEMORY);
         self.claims_lately *= kept(CATCH_UP);
         self.orders_lately *= kept(CATCH_UP);
         self.lately_seconds *= kept(CATCH_UP);

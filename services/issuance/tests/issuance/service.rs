@@ -9,6 +9,7 @@ mod coupon_keys;
 mod fence;
 mod find_coupons;
 mod holding;
+mod looks;
 mod outdated;
 mod recorded_changes;
 mod shoppers;

@@ -19,6 +19,7 @@ fn made(pace: &mut OrderPace, per_second: u32, claims_each: u32, from: Instant) 
     let mut now = from;
     for _ in 0..per_second * 20 {
         now += Duration::from_secs(1) / per_second;
+        pace.order_asked(now);
         pace.order_made(now);
         (0..claims_each).for_each(|_| pace.coupon_issued(now));
     }
@@ -80,6 +81,24 @@ fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
     stood(&mut pace, 500 * MS, now);
     let claims_each = pace.per_second() / (250.0 * faded(2 * LOOK_EVERY) * 0.8);
     assert!((3.7..=4.0).contains(&claims_each), "{claims_each}");
+}
+
+#[test]
+fn orders_that_still_wait_make_no_room_for_more_claims() {
+    let began = Instant::now();
+    let mut pace = OrderPace::unlimited(began);
+    let mut now = began;
+    for number in 0..20_000 {
+        now += MS;
+        pace.coupon_issued(now);
+        pace.order_asked(now);
+        if number % 2 == 0 {
+            pace.order_made(now);
+        }
+    }
+    stood(&mut pace, 500 * MS, now);
+    let made = 500.0 * faded(2 * LOOK_EVERY);
+    assert!(is_near(&pace, made * 0.8), "{pace:?}");
 }
 
 #[test]
