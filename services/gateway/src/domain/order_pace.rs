@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{
     order_waits::LOOK_EVERY,
     tuning::{
-        CATCH_UP, FIRST_WINDOW, GROWTH_PER_SECOND, MEMORY, MOMENT, REPORT_INTERVAL, TARGET_DELAY,
+        FIRST_WINDOW, GROWTH_PER_SECOND, LATELY, MEMORY, MOMENT, REPORT_INTERVAL, TARGET_DELAY,
     },
 };
 
@@ -14,6 +14,8 @@ use super::{
 const GRANTED: f64 = 100.0;
 /// Of a shorter time no rate is known.
 const LEAST_SECONDS: f64 = 0.1;
+/// Orders that wait go before claims, and are caught up with in about this time.
+const CATCH_UP: Duration = TARGET_DELAY.saturating_mul(4);
 /// Orders that all take longer share the processors with too many others.
 const SLOW: Duration = TARGET_DELAY.saturating_mul(2);
 /// Fewer orders than this a claim are not believed.
@@ -43,11 +45,12 @@ pub struct OrderPace {
     orders_asked: f64,
     /// How many claims lead to one order at all gateways, and when that was told.
     everywhere: Option<(f64, Instant)>,
-    /// The same within about [`CATCH_UP`], and of how many seconds they are.
+    /// The same within about [`LATELY`], and of how many seconds they are.
     claims_lately: f64,
     orders_lately: f64,
     lately_seconds: f64,
-    /// Of the last half minute, the most orders a second that were made.
+    /// Of the last half minute, the most orders a second that were made beside the claims that led to
+    /// as many.
     proven: f64,
     ordered_at: Instant,
     /// Orders waited and none was made, until no gateway tells of any that wait.
@@ -172,14 +175,14 @@ impl OrderPace {
         let since = now.saturating_duration_since(self.counted_at);
         self.counted_at = now;
         let kept = |memory| (-since.div_duration_f64(memory)).exp();
-        let is_past = self.claims_just_now * (1.0 - kept(CATCH_UP));
+        let is_past = self.claims_just_now * (1.0 - kept(LATELY));
         self.claims_just_now -= is_past;
         self.claims = self.claims * kept(MEMORY) + is_past;
         self.orders_asked *= kept(MEMORY);
-        self.claims_lately *= kept(CATCH_UP);
-        self.orders_lately *= kept(CATCH_UP);
-        self.lately_seconds *= kept(CATCH_UP);
-        self.lately_seconds += CATCH_UP.as_secs_f64() * (1.0 - kept(CATCH_UP));
+        self.claims_lately *= kept(LATELY);
+        self.orders_lately *= kept(LATELY);
+        self.lately_seconds *= kept(LATELY);
+        self.lately_seconds += LATELY.as_secs_f64() * (1.0 - kept(LATELY));
         self.proven *= kept(MEMORY);
         if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
             self.look(now);
@@ -195,7 +198,11 @@ impl OrderPace {
         self.looked_at = now;
         // What an outage held back is made at once, and proves nothing.
         if self.lately_seconds >= MOMENT.as_secs_f64() {
-            self.proven = self.proven.max(self.a_second(self.orders_lately));
+            // So many more than claims led to were those that had waited, which no claims went beside.
+            let orders = self
+                .orders_lately
+                .min(self.claims_lately * self.orders_per_claim());
+            self.proven = self.proven.max(self.a_second(orders));
         }
         let are_slow = self.took.take().is_some_and(|took| took > SLOW);
         let since_found = self.found_at.map(|at| now.saturating_duration_since(at));

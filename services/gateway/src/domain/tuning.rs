@@ -29,8 +29,8 @@ pub const MOST_SELDOM: Duration = Duration::from_secs(60);
 /// own, and with a sixtieth over streams. Where others share the machine, each gateway counts all of
 /// its processors, and an ask costs its caller as much again.
 pub const ASKS_PER_PROCESSOR: f64 = 400.0;
-/// Orders that wait are to be caught up with in about this time.
-pub const CATCH_UP: Duration = Duration::from_secs(2);
+/// An order follows its coupon within about this time, and what was done of late is of about as long.
+pub const LATELY: Duration = Duration::from_secs(2);
 /// While no order waits, so many times as many claims are let through each second.
 pub const GROWTH_PER_SECOND: f64 = 1.25;
 /// How many orders a claim leads to is learned from about as long.

@@ -105,7 +105,7 @@ async fn claims_are_served_at_the_pace_of_orders_that_wait() {
         permits.order_made();
     }
     for _ in 0..2 {
-        permits.orders_wait(2 * SECOND, 2 * SECOND);
+        permits.orders_wait(SECOND * 2 / 5, SECOND * 2 / 5);
         tokio::time::advance(SECOND / 4).await;
     }
     let mut served = 0;

@@ -38,9 +38,14 @@ fn is_near(pace: &OrderPace, per_second: f64) -> bool {
     (pace.per_second() / per_second - 1.0).abs() < 0.05
 }
 
+/// The share of the rate of orders that claims have while orders wait for so long.
+fn share(wait: Duration) -> f64 {
+    1.0 / (1.0 + wait.div_duration_f64(CATCH_UP))
+}
+
 /// What is left of a rate of late after so long without anything.
 fn faded(time: Duration) -> f64 {
-    (-time.div_duration_f64(CATCH_UP)).exp()
+    (-time.div_duration_f64(LATELY)).exp()
 }
 
 #[test]
@@ -53,10 +58,10 @@ fn as_many_claims_follow_as_orders_are_made_less_what_catches_up() {
     assert!(pace.may_serve(now), "nothing had to wait for long");
     let now = stood(&mut pace, 500 * MS, now);
     let lately = 1_000.0 * faded(4 * LOOK_EVERY);
-    assert!(is_near(&pace, lately * 0.8), "{pace:?}");
+    assert!(is_near(&pace, lately * share(500 * MS)), "{pace:?}");
     let at_once = pace.within(Duration::ZERO, now);
     let served = f64::from(served(&mut pace, now, LOOK_EVERY)) - at_once;
-    let expected = lately * 0.8 * LOOK_EVERY.as_secs_f64();
+    let expected = lately * share(500 * MS) * LOOK_EVERY.as_secs_f64();
     assert!((served / expected - 1.0).abs() < 0.05, "{served}");
 }
 
@@ -71,7 +76,7 @@ fn what_is_found_counts_until_claims_of_then_have_led_to_orders() {
     let now = now + 2 * LOOK_EVERY;
     stood(&mut pace, 2_000 * MS, now);
     let lately = 1_000.0 * faded(8 * LOOK_EVERY);
-    assert!(is_near(&pace, lately / 2.0), "{pace:?}");
+    assert!(is_near(&pace, lately * share(2_000 * MS)), "{pace:?}");
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn where_only_some_claims_lead_to_an_order_so_many_more_are_served() {
     let mut pace = OrderPace::unlimited(Instant::now());
     let now = made(&mut pace, 250, 4, Instant::now());
     stood(&mut pace, 500 * MS, now);
-    let claims_each = pace.per_second() / (250.0 * faded(2 * LOOK_EVERY) * 0.8);
+    let claims_each = pace.per_second() / (250.0 * faded(2 * LOOK_EVERY) * share(500 * MS));
     assert!((3.7..=4.0).contains(&claims_each), "{claims_each}");
 }
 
@@ -98,7 +103,7 @@ fn orders_that_still_wait_make_no_room_for_more_claims() {
     }
     stood(&mut pace, 500 * MS, now);
     let made = 500.0 * faded(2 * LOOK_EVERY);
-    assert!(is_near(&pace, made * 0.8), "{pace:?}");
+    assert!(is_near(&pace, made * share(500 * MS)), "{pace:?}");
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn gateways_that_serve_unlike_many_claims_come_to_one_pace() {
     });
     assert!((paces[0] / paces[1] - 1.0).abs() < 0.01, "{paces:?}");
     assert!(
-        paces[0] > 2.0 * 500.0 * 0.8 * faded(2 * LOOK_EVERY),
+        paces[0] > 2.0 * 500.0 * share(500 * MS) * faded(2 * LOOK_EVERY),
         "{paces:?}"
     );
 }
@@ -125,7 +130,7 @@ fn that_fewer_claims_lead_to_orders_than_before_is_learned_within_a_minute_and_n
         now = made(&mut pace, 250, 4, now);
     }
     stood(&mut pace, 500 * MS, now);
-    let of_orders = 250.0 * faded(2 * LOOK_EVERY) * 0.8;
+    let of_orders = 250.0 * faded(2 * LOOK_EVERY) * share(500 * MS);
     let claims_each = pace.per_second() / of_orders;
     assert!((3.0..3.7).contains(&claims_each), "{claims_each}");
 }
@@ -140,7 +145,7 @@ fn the_rate_of_orders_is_known_from_their_first_moments_on() {
         pace.order_made(now);
         pace.orders_wait(500 * MS, 500 * MS, now);
     }
-    assert!(is_near(&pace, 800.0), "{pace:?}");
+    assert!(is_near(&pace, 1_000.0 * share(500 * MS)), "{pace:?}");
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn a_rate_of_orders_after_a_pause_does_not_count_the_pause() {
         pace.order_made(now);
         pace.orders_wait(500 * MS, 500 * MS, now);
     }
-    assert!(is_near(&pace, 800.0), "{pace:?}");
+    assert!(is_near(&pace, 1_000.0 * share(500 * MS)), "{pace:?}");
     assert!(pace.proven < 1.0, "half a second proves nothing");
 }
 
@@ -188,7 +193,7 @@ fn once_no_queue_stands_a_pace_that_is_used_grows_each_second() {
 fn a_pace_that_holds_claims_back_is_given_up_step_by_step() {
     let mut pace = OrderPace::unlimited(Instant::now());
     let now = made(&mut pace, 1_000, 1, Instant::now());
-    let mut now = stood(&mut pace, 500 * MS, now);
+    let mut now = stood(&mut pace, 200 * MS, now);
     let found = pace.per_second();
     for _ in 0..40 {
         let before = pace.per_second();
@@ -238,6 +243,20 @@ fn a_pace_goes_no_more_than_a_quarter_beyond_what_orders_have_shown() {
     assert!(is_near(&pace, 1_250.0), "{pace:?}");
     made(&mut pace, 1_200, 1, now);
     assert!(pace.per_second() > 1_400.0, "{pace:?}");
+}
+
+#[test]
+fn orders_that_catch_up_do_not_prove_how_many_can_be_made_beside_claims() {
+    let mut pace = OrderPace::unlimited(Instant::now());
+    let mut now = made(&mut pace, 1_000, 1, Instant::now());
+    for _ in 0..10_000 {
+        now += MS;
+        (0..3).for_each(|_| pace.order_made(now));
+    }
+    stood(&mut pace, 20_000 * MS, now);
+    assert!(pace.proven < 1_050.0, "{pace:?}");
+    let now = made(&mut pace, 1_000, 1, now);
+    assert!(is_near(&pace, 1_250.0), "{pace:?} at {now:?}");
 }
 
 #[test]
@@ -304,6 +323,6 @@ fn coupons_of_this_moment_do_not_count_as_leading_to_no_order() {
     (0..8_000).for_each(|_| pace.coupon_issued(now));
     stood(&mut pace, 500 * MS, now);
     let lately = 1_000.0 * faded(2 * LOOK_EVERY);
-    let claims_each = pace.per_second() / (lately * 0.8);
+    let claims_each = pace.per_second() / (lately * share(500 * MS));
     assert!((0.95..1.2).contains(&claims_each), "{claims_each}");
 }
