@@ -81,8 +81,11 @@ async fn serve(stack: &mut Stack, collector: &Collector, arguments: &Arguments) 
     campaign::make_stores(&staff, orders_per_slot).await?;
     let holds =
         arguments.no_replay || day::replay(stack, collector, arguments, &staff, &run_id).await?;
-    print_way_in(stack, &by_hand_campaign)?;
-    print(&by_hand::first_commands(is_current));
+    // A stack that stops now takes no calls by hand.
+    if !arguments.exit {
+        print_way_in(stack, &by_hand_campaign)?;
+        print(&by_hand::first_commands(is_current));
+    }
     Ok(match holds {
         true => Verdict::Holds,
         false => Verdict::Broken,
