@@ -4,8 +4,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use sqlx::PgPool;
-use tidegate_rpc::client::{BatchCall, NotAnswered, Pending};
+use tidegate_rpc::client::{BatchCall, NotAnswered, Pending, last_deadline};
 use tidegate_types::{DecodedCode, Lane, ShopperId};
+use tokio::time::timeout_at;
 
 use crate::{
     domain::{campaign::CouponControl, coupon::StoredCoupon},
@@ -54,9 +55,12 @@ impl BatchCall for LookCall {
     const NAME: &'static str = "look at coupons";
 
     async fn send(&self, lane: Lane, items: Arc<Vec<Pending<Self::Item>>>) -> Vec<Result<Seen>> {
-        let failed = match self.look(lane, &items).await {
-            Ok(seen) => return seen.into_iter().map(Ok).collect(),
-            Err(error) => IssuanceError::from(error),
+        // A connection that hangs is given up with the last who waits, or it would hold up all others.
+        let looked = timeout_at(last_deadline(&items).into(), self.look(lane, &items)).await;
+        let failed = match looked {
+            Ok(Ok(seen)) => return seen.into_iter().map(Ok).collect(),
+            Ok(Err(error)) => IssuanceError::from(error),
+            Err(_) => return Vec::new(),
         };
         let is_away = matches!(failed, IssuanceError::DatabaseAway);
         let of_each = || match is_away {
